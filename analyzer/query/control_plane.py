@@ -1,6 +1,6 @@
 """The addresses that nodes reach the API server by, as configuration states them: a virtual address among them is no address of a Node.
 
-Sources: kubeadm ``controlPlaneEndpoint`` (kubeadm.k8s.io/v1beta3, v1beta4); ``clusters[].cluster.server`` of a kubeconfig (client-go
+Sources: kubeadm ``controlPlaneEndpoint`` and ``advertiseAddress`` (kubeadm.k8s.io/v1beta3, v1beta4); ``clusters[].cluster.server`` of a kubeconfig (client-go
 tools/clientcmd/api/v1), which kubeadm also puts into the ConfigMaps ``kube-proxy`` and ``cluster-info``; kube-vip pkg/kubevip/config_envvar.go
 (``address``, ``vip_address`` with ``cp_enable``).
 """
@@ -29,6 +29,7 @@ MAPS = {
     "kube-proxy": ("kubeconfig.conf", SERVER),
     "cluster-info": ("kubeconfig", SERVER),
 }
+ADVERTISED: Mapping[str, tuple[str, ...]] = {"InitConfiguration": (), "JoinConfiguration": ("controlPlane",)}
 API_PORT = 6443
 LIMIT = 65536
 
@@ -49,6 +50,8 @@ def endpoints(network: Network) -> Iterator[Endpoint]:
         if fact.kind == "ClusterConfiguration":
             found = HOST.fullmatch(str(fact.document.get("controlPlaneEndpoint")))
             yield from said(found, fact.place("controlPlaneEndpoint"), "controlPlaneEndpoint of kubeadm")
+        elif fact.kind in ADVERTISED and fact.api_version.startswith("kubeadm.k8s.io/"):
+            yield from advertised(fact, (*ADVERTISED[fact.kind], "localAPIEndpoint", "advertiseAddress"))
         elif fact.kind == "Config" and fact.api_version == "v1":
             yield from of_kubeconfig(fact)
     for (_, name), held in sorted(network.cluster.config_maps.items()):
@@ -59,6 +62,14 @@ def endpoints(network: Network) -> Iterator[Endpoint]:
                 yield from said(found, line_of(located, found[0].strip(), network.sources), f"ConfigMap {name}")
     for workload in (*network.cluster.pods.values(), *network.cluster.others):
         yield from of_kube_vip(workload)
+
+
+def advertised(fact: ObjectFact, path: tuple[str, ...]) -> Iterator[Endpoint]:
+    """The address of a node of the control plane."""
+    value: object = fact.document
+    for key in path:
+        value = mapping(value).get(key)
+    yield from said(HOST.fullmatch(str(value)), fact.place(*path), f"advertiseAddress of {fact.kind}")
 
 
 def of_kubeconfig(fact: ObjectFact) -> Iterator[Endpoint]:

@@ -54,7 +54,7 @@ def undecidable_lines(report: Report, style: Style) -> list[str]:
     if style.verbose or any(guarantee.verdict is not Verdict.NOT_APPLICABLE for guarantee in report.guarantees):
         return []
     text = "guarantees: none can be decided from this input; most need the state of nodes (analyze collect)"
-    if any(source.scope for source in report.sources):
+    if any(source.scope and source.kind != "cni-config" for source in report.sources):
         text = f"guarantees: none can be decided, since this state of nodes tells of no pod; {OF_PODS}"
     return [style.paint(text, "dim")]
 

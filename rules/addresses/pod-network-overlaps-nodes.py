@@ -2,7 +2,7 @@
 
 ## What it finds
 A pod network that is stated anywhere (Node `podCIDRs`, `--cluster-cidr`, kubeadm, kube-proxy, flannel, Calico's IPPools, Cilium's pools) and holds a Node's
-address, or overlaps the network of a node's uplink, or a static route of a node whose gateway is no node.
+address or that of the API server (`advertiseAddress`, `controlPlaneEndpoint`), or overlaps the network of a node's uplink, or a static route of a node whose gateway is no node.
 
 ## Why it matters
 For such addresses the node picks the more specific route: traffic to a node, a router or another machine goes to a pod, or the other way round.
@@ -21,6 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from operator import itemgetter
 
+from analyzer.query.control_plane import endpoints
 from analyzer.query.plan import NodeFact, OnLink, default_devices, node_networks, ranges
 from analyzer.query.state import roots
 from analyzer.rule import Address, Finding, Namespace, Network, Prefix, Rule, Severity, Span
@@ -31,9 +32,11 @@ Places = list[tuple[Span, str]]
 def check(network: Network) -> Iterator[Finding]:
     known, networks = addresses(network), list(node_networks(network))
     routes = list(static_routes(network, frozenset(address for address, *_ in known)))
+    control = [one for one in endpoints(network) if one.own]
     for item in ranges(network, "pod"):
         led = [(at, words) for destination, at, words in routes if destination.overlaps(item.prefix)]
-        places = [*stated(known, item.prefix), *uplinks(networks, item.prefix), *led]
+        own = [(one.at, f"{one.address}, {one.said_by}") for one in control if item.prefix.covers(one.address)]
+        places = [*stated(known, item.prefix), *uplinks(networks, item.prefix), *led, *own]
         if places:
             more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
             yield RULE.finding(

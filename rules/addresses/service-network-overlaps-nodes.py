@@ -1,7 +1,7 @@
 """The service network overlaps the nodes' network or holds their name servers.
 
 ## What it finds
-A stated service network that holds a Node's address or a name server of a node's `resolv.conf`, or overlaps the network of a node's uplink or the destination
+A stated service network that holds a Node's address, that of the API server (`advertiseAddress`, `controlPlaneEndpoint`) or a name server of a node's `resolv.conf`, or overlaps the network of a node's uplink or the destination
 of one of its static routes.
 
 ## Why it matters
@@ -20,6 +20,7 @@ projectcalico/calico#2720, kubernetes/kubeadm#1185.
 import re
 from collections.abc import Iterator
 
+from analyzer.query.control_plane import endpoints
 from analyzer.query.plan import node_networks, of_one_node, ranges
 from analyzer.query.state import roots
 from analyzer.query.tables import RouteFact
@@ -46,6 +47,9 @@ def inside(network: Network, prefix: Prefix) -> Iterator[tuple[Span, str]]:
         for kind, address in node.addresses:
             if prefix.covers(address):
                 yield node.place("status", "addresses"), f"{address}, the {kind} of node {node.name}"
+    for one in endpoints(network):
+        if one.own and prefix.covers(one.address):
+            yield one.at, f"{one.address}, {one.said_by}"
     for item in node_networks(network):
         if item.prefix.overlaps(prefix):
             yield item.at, f"{item.prefix}, the network of {item.interface.device} on {item.interface.scope}"

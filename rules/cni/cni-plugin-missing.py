@@ -22,7 +22,7 @@ from typing import Any
 
 from analyzer.query.cni.attachments import requests
 from analyzer.query.cni.checks import misspelt_types, told
-from analyzer.query.cni.configs import CniConfigFact, Holder, configs
+from analyzer.query.cni.configs import CniConfigFact, Holder, configs, of_a_node
 from analyzer.query.cni.names import near_type, proper_name
 from analyzer.query.wanted_pods import workloads
 from analyzer.rule import Finding, Network, Rule, Severity
@@ -50,7 +50,7 @@ def refused(node: str, config: CniConfigFact, *, behind: bool) -> Finding:
     """A file that the runtime does not take; ``behind``: another comes first, so that it does not matter."""
     return RULE.finding(
         config.problem_at,
-        f"{node} rejects {config.file}: {config.problem}",
+        f"{node if of_a_node(config.at) else 'the runtime'} rejects {config.file}: {config.problem}",
         note="it is not read, since another file comes first" if behind else "containerd stops here, CRI-O takes the next file",
         help=proper_name(config.name) if config.problem.startswith("the name ") else "correct or remove the file",
         severity=Severity.NOTE if behind else None,

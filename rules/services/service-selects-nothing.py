@@ -1,7 +1,7 @@
 """A service's selector matches no pod and no workload of the input.
 
 ## What it finds
-A Service whose selector matches none of the pods and pod templates of its namespace, where the input has some. The one that is nearest is named.
+A Service whose selector matches none of the pods and pod templates of its namespace, where the input has some. The one that is nearest is named. As a warning: an empty selector (`{}`), which here means no pod.
 
 ## Why it matters
 The service will have no endpoints: connections to it are refused.
@@ -22,13 +22,14 @@ from functools import partial
 
 from analyzer.query.operators import operated
 from analyzer.query.slips import slip
-from analyzer.query.workloads import Template, captured, wanted
+from analyzer.query.workloads import Template, captured, mapping, wanted
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     if captured(network):
         return
+    yield from empty(network)
     there = wanted(network)
     for (namespace, name), service in sorted(network.cluster.services.items()):
         here = there.by_namespace.get(namespace or "default", [])
@@ -52,6 +53,19 @@ def check(network: Network) -> Iterator[Finding]:
 def shared(selector: Mapping[str, str], item: Template) -> tuple[int, int]:
     """How much of a selector a pod has: whole labels, then keys."""
     return sum(item.labels.get(key) == value for key, value in selector.items()), sum(key in item.labels for key in selector)
+
+
+def empty(network: Network) -> Iterator[Finding]:
+    """Services with a selector that says nothing, which selects no pod, and with no endpoints that somebody made."""
+    for key, service in sorted(network.cluster.services.items()):
+        said = mapping(service.document.get("spec")).get("selector")
+        if isinstance(said, dict) and not said and service.type != "ExternalName" and not network.cluster.endpoints.get(key):
+            yield RULE.finding(
+                service.place("spec", "selector"),
+                f"the selector of service {'/'.join(key)} is empty: it selects no pod, not all of them",
+                help="select pods by their labels; leave it out where somebody else makes the endpoints",
+                severity=Severity.WARNING,
+            )
 
 
 def misspelt(selector: Mapping[str, str], item: Template) -> bool:

@@ -215,6 +215,8 @@ class Reader:
             if hole is not None and (not whole.covers(hole) or hole == whole):
                 view.wrong(f"except {text} must be strictly inside the cidr {whole}", "except", index)
             elif hole is not None:
+                if has_host_bits(text):
+                    self.advice.append(Complaint(view.at("except", index), f"{text} has host bits: it means {hole}; {STRICT}"))
                 own = self.certainly(view, given, lambda found: InBlocks((found,)), "except", index)
                 if text == given:
                     holes.append(hole)

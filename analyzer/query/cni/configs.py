@@ -87,8 +87,13 @@ def of_file(fact: CniConfigFact, node: str, holder: Holder) -> Config:
         for index, plugin in enumerate(fact.plugins)
     ]
     inner = [pair for call, path in calls for pair in with_inner(call, path)]
-    title = f"{fact.file} on {node}"
+    title = f"{fact.file} on {node}" if of_a_node(fact.at) else fact.file
     return Config(holder, title, fact.name, fact.version, tuple(inner), fact.places, fact.at, node, problem=fact.problem)
+
+
+def of_a_node(at: Span) -> bool:
+    """Whether a file lies as nodes have it; else it is one of a repository, and the folder that it is in is no node."""
+    return "etc/cni/" in at.path or at.path.startswith("nodes/")
 
 
 def of_attachment(item: OtherObjectFact, source: Source | None) -> Iterator[Config]:

@@ -62,10 +62,12 @@ STABLE = re.compile(r"(?:.+/)?v\d+")
 def meant(version: str, kind: str) -> tuple[str, str] | None:
     """The version and kind that an object is probably meant to be of, where Kubernetes has none such in that version; None where it has, or nothing is near.
 
-    Versions that are not stable, and those that are not in the table, say nothing: a cluster may serve them."""
+    Versions that are not stable, and groups that are not in the table, say nothing: a cluster may serve them; but groups of others have a dot
+    (apiextensions-apiserver pkg/apis/apiextensions/validation, ValidateCustomResourceDefinitionSpec)."""
     known = [tuple(key.rsplit("/", 1)) for key in schemas().kinds]
     here = sorted(name for where, name in known if where == version)
-    if not here or kind in here or not STABLE.fullmatch(version):
+    nobodys = not here and "." not in version.rpartition("/")[0]
+    if not (here or nobodys) or kind in here or not STABLE.fullmatch(version):
         return None
     elsewhere = [(where, name) for where, name in known if name == kind and STABLE.fullmatch(where)]
     if elsewhere:

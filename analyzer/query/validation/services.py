@@ -14,9 +14,11 @@ from analyzer.query.validation.values import (
     address,
     known_address,
     label,
+    labels,
     network,
     number,
     once,
+    qualified,
     target_port,
     word,
 )
@@ -37,6 +39,7 @@ def service(spec: Mapping[str, Any]) -> Iterator[Refused]:
     """What is refused of the specification of a service."""
     for key, among in WORDS.items():
         yield from word(spec.get(key), among, ("spec", key))
+    yield from labels(spec.get("selector"), ("spec", "selector"))
     yield from addresses(spec)
     yield from ports(spec)
     timeout = mapping(mapping(spec.get("sessionAffinityConfig")).get("clientIP")).get("timeoutSeconds")
@@ -135,6 +138,7 @@ def port(item: Mapping[str, Any], path: tuple[Key, ...], spec: Mapping[str, Any]
     yield from label(item.get("name"), (*path, "name"), "name of a service's port")
     yield from number(item.get("port"), 1, 65535, (*path, "port"))
     yield from word(item.get("protocol"), PROTOCOLS, (*path, "protocol"))
+    yield from qualified(item.get("appProtocol"), (*path, "appProtocol"))
     if item.get("targetPort") not in (0, ""):
         yield from target_port(item.get("targetPort"), (*path, "targetPort"))
     if is_number(item.get("nodePort")) and item["nodePort"] and spec.get("type") in (None, "", "ClusterIP"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analyzer.query.validation.values import Key, Refused, address, label, number, once, port_name, word
+from analyzer.query.validation.values import Key, Refused, address, label, labels, number, once, port_name, word
 from analyzer.query.workloads import PROTOCOLS, Template, is_number, listed, mapping
 
 DNS = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -65,6 +65,11 @@ def resolver(spec: Mapping[str, Any], path: tuple[Key, ...]) -> Iterator[Refused
         yield Refused((*path, "dnsConfig", "nameservers"), f"there may be {SERVERS} name servers, not {len(servers)}")
     if len(searches) > SEARCHES:
         yield Refused((*path, "dnsConfig", "searches"), f"there may be {SEARCHES} search domains, not {len(searches)}")
+
+
+def template_labels(made: Template) -> Iterator[Refused]:
+    """The labels of the pods that a workload makes."""
+    yield from labels(made.labels, (*made.path[:-1], "metadata", "labels"))
 
 
 def workload_selector(version: str, spec: Mapping[str, Any], made: Template) -> Iterator[Refused]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from analyzer.addresses import Address
 from analyzer.addresses import address as read_address
 from analyzer.policy.ports import is_port_name
+from analyzer.policy.selectors import is_key, is_value
 from analyzer.query.workloads import is_number
 
 Key = str | int
@@ -62,6 +63,28 @@ def port_name(value: Any, path: tuple[Key, ...]) -> Iterator[Refused]:
             else "at most 15 lower-case letters, digits and dashes, one letter at least"
         )
         yield Refused(path, f"{value!r} is no name of a port: {words}")
+
+
+def labels(value: Any, path: tuple[Key, ...]) -> Iterator[Refused]:
+    """Labels: their keys and values (apimachinery pkg/apis/meta/v1/validation, ValidateLabels)."""
+    for key, text in value.items() if isinstance(value, Mapping) else ():
+        if not isinstance(text, str) or PLACEHOLDER.search(str(key)) or PLACEHOLDER.search(text):
+            continue
+        if not is_key(str(key)):
+            yield Refused((*path, key), f"{key!r} is no label key")
+        elif not is_value(text):
+            yield Refused(
+                (*path, key),
+                f"{text!r} is no label value: at most 63 letters, digits, '-', '_' and '.', a letter or digit first and last",
+            )
+
+
+def qualified(value: Any, path: tuple[Key, ...]) -> Iterator[Refused]:
+    """A name that may have a domain before it, as keys of labels have."""
+    if isinstance(value, str) and value and not is_key(value) and not PLACEHOLDER.search(value):
+        yield Refused(
+            path, f"{value!r} is no name of a protocol: letters, digits, '-', '_' and '.', after a domain and a slash or without"
+        )
 
 
 def target_port(value: Any, path: tuple[Key, ...]) -> Iterator[Refused]:
