@@ -89,17 +89,29 @@ def suggest(wanted: Wanted) -> Suggestion | Refused:
     if work(scene, known) > MOST and (short := shortened(scene, wanted, known)) is not None:
         return short
     found = smallest(scene, wanted, known)
-    if isinstance(found, Refused) and isinstance(short := shortened(scene, wanted, known), Suggestion):
+    if isinstance(found, Refused) and isinstance(short := shortened(scene, wanted, known, few=True), Suggestion):
         return short
     return found
 
 
-def shortened(scene: Scene, wanted: Wanted, known: Demands) -> Suggestion | Refused | None:
-    """The NetworkPolicies of the input without what changes nothing; None where other policies decide."""
+def shortened(scene: Scene, wanted: Wanted, known: Demands, few: bool = False) -> Suggestion | Refused | None:
+    """The NetworkPolicies of the input without what changes nothing, where there are ``few`` also without those that do nothing as a whole; None where other
+    policies decide."""
     if (left := kept(wanted.policies, scene.families)) is None:
         return None
     bounds = Bounds(Planner(scene, known, by_egress=False))
-    return proof(scene, wanted, left[0], partial(bounded, left[1], bounds, len(left[0])))
+    policies = needed(scene, wanted, left[0]) if few else left[0]
+    return proof(scene, wanted, policies, partial(bounded, left[1], bounds, len(policies)))
+
+
+def needed(scene: Scene, wanted: Wanted, policies: tuple[Kept, ...]) -> tuple[Kept, ...]:
+    """The policies without those of which each can be left out behind those before it."""
+    for item in policies:
+        rest = tuple(one for one in policies if one is not item)
+        after, _ = suggested(wanted.policies, "---\n".join(map(written, rest)))
+        if not any(True for _ in differences(scene, after)):
+            policies = rest
+    return policies
 
 
 def smallest(scene: Scene, wanted: Wanted, known: Demands) -> Suggestion | Refused:
