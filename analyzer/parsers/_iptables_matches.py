@@ -40,7 +40,7 @@ from analyzer.parsers._iptables_names import (
     port_range,
     ports_of,
 )
-from analyzer.parsers._iptables_open import OPEN_MODULES
+from analyzer.parsers._iptables_open import OPEN_MODULES, accounted
 from analyzer.parsers._iptables_options import Maker, Option, Options, named, only
 from analyzer.parsers._iptables_services import congestion, device_group, service_class, type_of_service
 from analyzer.parsers._iptables_words import word
@@ -357,5 +357,6 @@ MODULES: Mapping[str, Maker] = {
     "helper": helper,
     "ipvs": balanced,
     **{name: extension_header(name) for name in ("rt", "frag", "hbh", "dst")},
+    "nfacct": accounted,
     **OPEN_MODULES,
 }

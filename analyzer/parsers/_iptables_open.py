@@ -1,4 +1,4 @@
-"""Matches that ask what no capture tells: ``cgroup``, ``cpu``, ``time``, ``osf``, ``tcpmss``, ``string``, ``bpf``."""
+"""Matches that ask what no capture tells: ``cgroup``, ``cpu``, ``time``, ``osf``, ``tcpmss``, ``string``, ``bpf``, ``nfacct``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def segment_size(options: Options, family: int) -> list[Match]:
     return [OpenMatch(text_of("tcpmss", options), MAXSEG, Concerned.OPENING, only(options, "mss").negated)]
 
 
+def accounted(options: Options, family: int) -> list[Match]:
+    """nfacct (net/netfilter/xt_nfacct.c ``nfacct_mt``): it counts, and holds for every packet unless the counter has a quota that is not used up. Those of kube-proxy have none
+    (pkg/proxy/metrics, ``nfacct.Add``)."""
+    del family
+    if only(options, "nfacct-name").value in PROXY_COUNTERS:
+        return []
+    return [OpenMatch(text_of("nfacct", options), "whether the counter has a quota (nfacct list), and how much of it is used up")]
+
+
+PROXY_COUNTERS = frozenset({"ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts"})
 MAXSEG = "which segment size the packet announces"
 OPEN_MODULES = {
     "cgroup": open_match("cgroup", "the cgroup of the process whose socket it is", Concerned.OWN),
