@@ -9,6 +9,7 @@ from itertools import chain, islice
 
 from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.model.network import Interface, Namespace, Network
+from analyzer.query.networks_of_nodes import handed_out
 from analyzer.query.once import Whole
 from analyzer.query.plan import node_of
 from analyzer.query.state import roots
@@ -63,9 +64,9 @@ def of_networks(network: Network, root: Namespace, family: int) -> Iterator[Orig
 
 
 def own_networks(network: Network, node: str, family: int) -> tuple[Prefix, ...]:
-    """The pod networks that the Node object states."""
+    """The pod networks that the Node object states and pods have addresses of."""
     found = node_of(network, node)
-    return tuple(prefix for prefix in found.pod_cidrs if prefix.family == family) if found is not None else ()
+    return tuple(prefix for prefix in handed_out(network, found) if prefix.family == family) if found is not None else ()
 
 
 def some_host(prefix: Prefix) -> Address:
@@ -85,7 +86,9 @@ def to_pods(network: Network, origin: Origin) -> Iterator[tuple[Packet, Outcome]
 def others(network: Network, origin: Origin) -> Iterator[Address]:
     """Addresses of nodes' pod networks, then of other nodes' pods, each once."""
     family = origin.address.family
-    stated = (prefix for node in network.cluster.nodes.values() for prefix in node.pod_cidrs if prefix.family == family)
+    stated = (
+        prefix for node in network.cluster.nodes.values() for prefix in handed_out(network, node) if prefix.family == family
+    )
     seen: set[Address] = set()
     for one in chain(map(some_host, stated), (one.address for one in origins(network, family) if one.root is not origin.root)):
         if one not in seen:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from analyzer.addresses import WIDTH, Address, Prefix, address
-from analyzer.facts.kubernetes import ObjectFact
+from analyzer.facts.kubernetes import NodeFact, ObjectFact
 from analyzer.model.network import Network
-from analyzer.query.plan import prefix, registered_address
+from analyzer.query.plan import prefix, registered_address, running_pods
 from analyzer.source import Span
 
 
@@ -34,6 +34,14 @@ def of_nodes(network: Network, blocks: bool = True) -> list[NodeNetwork]:
     ]
     found += cilium(network)
     return found + (list(affinities(network)) if blocks else [])
+
+
+def handed_out(network: Network, node: NodeFact) -> tuple[Prefix, ...]:
+    """The networks of a Node object, without those of a family in which its pods have addresses of other networks only: Weave (net/ipam of weaveworks/weave), and
+    systems with pools of their own, do not look at them."""
+    held = [one for pod in running_pods(network) if pod.node == node.name for one in pod.addresses]
+    unused = {one.family for one in held} - {one.family for one in held if any(known.covers(one) for known in node.pod_cidrs)}
+    return tuple(known for known in node.pod_cidrs if known.family not in unused)
 
 
 Index = Mapping[tuple[int, int], Mapping[int, list[NodeNetwork]]]

@@ -2,7 +2,8 @@
 
 ## What it finds
 A bridge of the node's pods (`cni0`, `cbr0`, `kube-bridge`, one that the CNI configuration names, or one that captured pods are attached to) with no address of a family that pods have, or with an address
-outside `Node.spec.podCIDRs` of the node; where no Node object was captured, outside `FLANNEL_SUBNET` of `/run/flannel/subnet.env`.
+outside `Node.spec.podCIDRs` of the node; where no Node object was captured, outside `FLANNEL_SUBNET` of `/run/flannel/subnet.env`. Systems that hand out other addresses than those of the Node object
+(Weave, pools of their own) are left alone: pods of the node have addresses, none of them in its networks, and neither flannel nor the bridge plugin is there.
 
 ## Why it matters
 The bridge is the pods' gateway. After a node joins anew with another pod network, the bridge keeps the old address and the CNI fails with
@@ -20,6 +21,7 @@ kubernetes/kubernetes#67183, containernetworking/plugins#366.
 
 from collections.abc import Iterator
 
+from analyzer.query.networks_of_nodes import handed_out
 from analyzer.query.plan import node_of, prefix
 from analyzer.query.pod_devices import families, pod_devices
 from analyzer.query.state import roots
@@ -84,12 +86,23 @@ def stated(network: Network, root: Namespace) -> Iterator[Told]:
     """The node's own pod networks: those of its Node object, else of flannel's file on the node."""
     node, files = node_of(network, root.scope.node), network.files.get(root.scope.node)
     if node is not None and node.pod_cidrs:
-        yield from ((known, node.place("spec", "podCIDRs", index)) for index, known in enumerate(node.pod_cidrs))
+        given = node.pod_cidrs if bridged(network, root) else handed_out(network, node)
+        yield from (
+            (known, node.place("spec", "podCIDRs", index)) for index, known in enumerate(node.pod_cidrs) if known in given
+        )
     elif files is not None and files.subnet_file is not None:
         for name, value in files.subnet_file.values:
             found = prefix(value) if name in SUBNETS else None
             if found is not None:
                 yield found, files.subnet_file.at
+
+
+def bridged(network: Network, root: Namespace) -> bool:
+    """Whether flannel or the bridge plugin makes the node's pods' interfaces."""
+    files = network.files.get(root.scope.node)
+    configs = [config for config in files.configs if not config.problem] if files is not None else []
+    kinds = {str(plugin.get("type")) for config in configs[:1] for plugin in config.plugins}
+    return bool(kinds & {"bridge", "flannel"}) or (files is not None and files.subnet_file is not None)
 
 
 RULE = Rule("bridge-address-stale", Severity.ERROR, __doc__, check)
