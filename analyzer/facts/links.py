@@ -218,6 +218,15 @@ def group_of(text: str) -> int | None:
     return 0 if text == "default" else int(text) if text.isdecimal() else None
 
 
+DATAPATHS = frozenset({"ovs-system", "datapath"})
+"""The devices of Open vSwitch's datapaths: that of ovs-vswitchd (lib/dpif-netlink.c), and that of Weave's fast datapath (net/bridge.go of weaveworks/weave, ``DatapathName``)."""
+
+
+def in_datapath(link: LinkFact) -> bool:
+    """Whether an interface is a port of a datapath (net/openvswitch/vport-netdev.c makes the datapath's own device its master): by the kind that is printed, else by its master's name."""
+    return link.master_kind == "openvswitch" or (link.master_kind is None and link.master in DATAPATHS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressFact(Fact):
     """An address of an interface with its prefix length; ``peer`` of a point-to-point address. ``order``: the position among those that stand in one

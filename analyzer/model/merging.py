@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TypeVar
 
 from analyzer.facts.base import Fact
-from analyzer.facts.links import AddressFact, Bridge, LinkFact
+from analyzer.facts.links import AddressFact, Bridge, LinkFact, in_datapath
 from analyzer.facts.neighbours import BridgePortFact, NeighbourFact
 from analyzer.facts.system import WANTED, SysctlFact
 from analyzer.source import Gap
@@ -87,7 +87,7 @@ def is_bridge_port(link: LinkFact, master: LinkFact | None) -> bool:
         return False
     if master.kind is not None:
         return isinstance(master.kind, Bridge)
-    return not master.detailed and "MASTER" not in master.flags and master.name != "ovs-system"
+    return not master.detailed and "MASTER" not in master.flags and not in_datapath(link)
 
 
 def merged_addresses(facts: Sequence[AddressFact]) -> tuple[AddressFact, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from analyzer.addresses import Address, Prefix
-from analyzer.facts.links import Bond, LinkFact, OtherKind, Vrf
+from analyzer.facts.links import Bond, LinkFact, Vrf
+from analyzer.model.datapaths import inner_port, modelled, switched
 from analyzer.model.network import Interface, Namespace, Segment, Wire
-from analyzer.model.switches import switch_port as switch_port_of
 from analyzer.model.unread import incomplete
 from analyzer.model.wires import Paths, Spaces, addresses_of, facing, has_address, is_pair_end, leads_on, reached, witnessed
 
@@ -61,11 +61,11 @@ def outside(spaces: Spaces, peers: Mapping[Interface, Interface]) -> frozenset[I
             at = Interface(scope, link.name)
             peer = peers.get(at)
             if peer is None:
-                inner = switch_port(link) and not modelled(space, link.name)
+                inner = inner_port(link) and not modelled(space, link.name)
                 hidden = of_no_kind(space, link) or (scope.node in unread and may_be_unread(space, link))
                 leads_out = physical(link, space) or (is_pair_end(link) and not hidden) or inner
             else:
-                leads_out = bool(scope.namespace) and switched(spaces, peer)
+                leads_out = switched(spaces, peer)
             if leads_out:
                 found.add(at)
     return frozenset(found)
@@ -88,24 +88,6 @@ def physical(link: LinkFact, space: Namespace) -> bool:
     if link.name.startswith("br-ex"):
         return True
     return not is_master and not link.name.startswith(VIRTUAL)
-
-
-def switch_port(link: LinkFact) -> bool:
-    """Whether a link is an internal port of Open vSwitch: what it sends goes to the switch."""
-    return isinstance(link.kind, OtherKind) and link.kind.name == "openvswitch" and link.name != "ovs-system"
-
-
-def switched(spaces: Spaces, at: Interface) -> bool:
-    """Whether an interface is a port of Open vSwitch."""
-    link = spaces[at.scope].links.get(at.device)
-    if modelled(spaces[at.scope], at.device):
-        return False
-    return link is not None and (link.master_kind == "openvswitch" or link.master == "ovs-system")
-
-
-def modelled(space: Namespace, device: str) -> bool:
-    """Whether a device is a port of a switch whose flows are known: what goes in comes out by them."""
-    return switch_port_of(space.switches, device) is not None
 
 
 def segments(known: Paths, edge: Iterable[Interface], found: Mapping[Interface, Wire]) -> tuple[Segment, ...]:

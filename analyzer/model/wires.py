@@ -12,6 +12,7 @@ from analyzer.facts.links import AddressFact, Ipvlan, LinkFact, Macvlan, OtherKi
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.routes import RouteFact
 from analyzer.memory import Same
+from analyzer.model.datapaths import switched
 from analyzer.model.merging import is_bridge_port
 from analyzer.model.network import Interface, Namespace, Network, Wire
 from analyzer.source import Scope
@@ -176,8 +177,8 @@ def is_uplink(known: Paths, at: Interface) -> bool:
     """Whether an interface that leads outside may lead to other hosts. The end of a pair without an address, or on a bridge that is its pods'
     gateway, is a pod's."""
     space = known.spaces[at.scope]
-    link, bridge = space.links[at.device], bridge_of(space, at.device)
-    if not is_pair_end(link):
+    link, bridge, peer = space.links[at.device], bridge_of(space, at.device), known.peers.get(at)
+    if not is_pair_end(link) or (peer is not None and switched(known.spaces, peer)):
         return True
     if bridge is not None:
         return leads_on(space, bridge) or not has_address(space, bridge)

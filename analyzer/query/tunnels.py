@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from analyzer.addresses import Address
-from analyzer.facts.links import Bridge, Geneve, LinkFact, OtherKind, Tunnel, Vxlan, Wireguard
+from analyzer.facts.links import Bridge, Geneve, LinkFact, OtherKind, Tunnel, Vxlan, Wireguard, in_datapath
 from analyzer.facts.neighbours import ForwardingFact
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.facts.system import Mirred
@@ -203,7 +203,7 @@ def bridged(end: LinkFact, master: LinkFact) -> bool:
     """Whether the master is a bridge of the kernel."""
     if isinstance(master.kind, OtherKind) and master.kind.name == "openvswitch":
         return False
-    return end.master_kind in (None, "bridge") and master.name != "ovs-system"
+    return end.master_kind in (None, "bridge") and not in_datapath(end)
 
 
 def redirected_to(space: Namespace, device: str) -> str | None:
@@ -218,4 +218,4 @@ def redirected_to(space: Namespace, device: str) -> str | None:
 
 def switched(end: LinkFact) -> bool:
     """Whether a device is a port of Open vSwitch."""
-    return end.master_kind == "openvswitch" or end.master == "ovs-system"
+    return in_datapath(end)

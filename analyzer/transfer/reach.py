@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from analyzer.addresses import Address
-from analyzer.facts.links import Bond, Bridge, Geneve, LinkFact, OtherKind, Vlan, Vrf, Vxlan
+from analyzer.facts.links import Bond, Bridge, Geneve, LinkFact, OtherKind, Vlan, Vrf, Vxlan, in_datapath
 from analyzer.facts.neighbours import BridgeVlanFact
 from analyzer.facts.openvswitch import SwitchPortFact
 from analyzer.model.network import Interface
@@ -105,11 +105,7 @@ def inner_hosts(context: Context, at: Interface) -> list[Interface]:
 
 def is_switch(link: LinkFact) -> bool:
     """Whether a link is a port of Open vSwitch."""
-    return (
-        link.master_kind == "openvswitch"
-        or link.master == SWITCH_DEVICE
-        or (isinstance(link.kind, OtherKind) and link.kind.name == "openvswitch")
-    )
+    return in_datapath(link) or (isinstance(link.kind, OtherKind) and link.kind.name == "openvswitch")
 
 
 def flood(context: Context, start: Step, asking: bool = False) -> Reach:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from analyzer.addresses import Address, hardware_text
-from analyzer.facts.links import Ipvlan, LinkFact, Macvlan, OtherKind, Vlan
+from analyzer.facts.links import Ipvlan, LinkFact, Macvlan, OtherKind, Vlan, in_datapath
 from analyzer.model.network import Interface, Segment
 from analyzer.model.wires import may_meet, may_take, not_known, taking_not_known, wired_macs
 from analyzer.solve.walk import internet, links, silence
@@ -150,7 +150,7 @@ def switched(space: Space, device: str) -> bool:
     if link is None:
         return False
     inside = isinstance(link.kind, OtherKind) and link.kind.name == "openvswitch" and device != "ovs-system"
-    return inside or link.master_kind == "openvswitch" or link.master == "ovs-system"
+    return inside or in_datapath(link)
 
 
 def through_switch(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
@@ -198,13 +198,13 @@ def behind(walk: Walk, space: Space, port: Interface) -> set[int | None]:
         link = walk.index.link(peer)
         return {link.mac if link else None}
     link = space.links[port.device]
-    return {link.mac} if link.master_kind != "openvswitch" and link.master != "ovs-system" else set()
+    return {link.mac} if not in_datapath(link) else set()
 
 
 def out_of_switch(walk: Walk, space: Space, port: Interface, frame: Frame) -> Endings:
     """Out of a port of the switch: into the host by its own port, else along the wire."""
     link = space.links[port.device]
-    if link.master_kind == "openvswitch" or link.master == "ovs-system":
+    if in_datapath(link):
         peer = walk.index.network.peers.get(port)
         if peer is None:
             return links.branches(walk, iter([onto_segment(walk, port, frame)]))
