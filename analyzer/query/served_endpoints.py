@@ -134,6 +134,11 @@ class Asked:
                 found.append(one)
         return found
 
+    def chains(self, scope: Scope) -> dict[Place, str]:
+        """The chains of services by their ports, on a node whose rules are those of iptables."""
+        whole = together(self.pieces(scope))
+        return {self.written[words]: chain for words, chain in whole.portals.items() if words in self.written}
+
 
 def asked(network: Network) -> Asked:
     """What is asked of every node."""

@@ -23,6 +23,8 @@ SYSTEM = System(
         "two-iptables-back-ends",
         "two-service-proxies",
         "endpoint-not-served",
+        "endpoints-chosen-unevenly",
+        "session-affinity-lost",
         "proxy-without-pod-network",
         "endpoint-is-service-address",
         "mark-bits-shared",

@@ -22,6 +22,7 @@ SYSTEM = System(
         "leftover-proxy-mode",
         "two-service-proxies",
         "endpoint-not-served",
+        "session-affinity-lost",
     ),
     decided=("healthy/ipvs-metallb.txt", "truth/ipvs-answers-routed-again.txt"),
     samples=("parsers/ipvs/*.txt",),
