@@ -63,7 +63,8 @@ class Source:
     ``kind`` names the parser (``iptables-save``, ``ip-addr``, ``kubernetes`` …). ``subject`` is what
     the file's own name adds to the text: the device of ``tc_filter_eth0``, the back end of
     ``iptables-legacy-save`` (``legacy``), the network of a lease. ``command``: of a part of a pasted text, the file name that the output of its
-    command would have, as its path says nothing of it. ``origin``: the text of the file, where ``content`` was rendered from it and stands at its lines.
+    command would have, as its path says nothing of it. ``origin``: the text of the file, where ``content`` was rendered from it and stands at its lines;
+    ``changers``: the paths and texts of files that change it in rendering.
     """
 
     path: str
@@ -73,6 +74,7 @@ class Source:
     subject: str = ""
     command: str = ""
     origin: str = ""
+    changers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -116,9 +118,10 @@ class Source:
         return text[start : end if end >= 0 else None].rstrip("\r")
 
     def shown(self, at: Span) -> str:
-        """The line of a place as people know it: as the file has it, where rendering only added to what stands there."""
+        """The line of a place as people know it: as the file has it, where rendering only added to what stands there, or where no value is meant (a place without an end)."""
         line, own = self.line(at.line), self.own_line(at.line)
-        return own if own and at.column <= len(own) and bare(line).startswith(bare(own)) else line
+        same = not at.end_column or bare(line).startswith(bare(own))
+        return own if own and at.column <= len(own) and same else line
 
     def own_line(self, number: int) -> str:
         """The text of a line of the file that the text was rendered from; empty where there is none."""

@@ -222,6 +222,23 @@ def test_what_a_rendering_puts_into_a_base_is_not_written_there(overlay: Path, c
         assert (overlay / "base" / "policy.yaml").read_text() == service
 
 
+def test_what_a_patch_sets_is_told_at_the_patch(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  ports: [{port: 80}]\n  sessionAffinity: None\n"
+    (overlay / "base" / "policy.yaml").write_text(service)
+    (overlay / "rendered").write_text(service.replace("None", "ClientIp"))
+    (overlay / "prod" / "kustomization.yaml").write_text("resources: [../base]\npatches: [{path: patch.yaml}]\n")
+    patch = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {sessionAffinity: ClientIp}"
+    (overlay / "prod" / "patch.yaml").write_text(patch + "\n")
+    tool(overlay, "kubectl", f"cat {overlay}/rendered")
+    assert run(["prod", "-q"]) == 1
+    found = capsys.readouterr().out
+    assert "--> prod/patch.yaml:4:25\n4 | spec: {sessionAffinity: ClientIp}\n" in found
+    assert "::: base/policy.yaml:7:20\n7 |   sessionAffinity: None\n" in found
+    (overlay / "prod" / "patch.yaml").write_text(patch + "  # analyze: ignore[manifest-value-refused] it comes\n")
+    assert run(["prod", "-q", "--no-cache"]) == 0
+    assert "ignored: 1 beside the lines" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["https://example.org/base", "github.com/org/repo//base?ref=v1", "git@example.org:repo.git"])
 def test_nothing_is_fetched(overlay: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     tool(overlay, "kubectl", f"touch {overlay}/called")

@@ -28,7 +28,7 @@ UNREAD = {
 class File:
     """One file's content. ``path`` is its name inside the input; ``place`` the same with the names of the folders that
     the input lies in, from which the node is told. ``named`` when it stood on the command line; ``link`` when a link led here. ``again``: an
-    archive holds it a second time, with other content. ``origin``: the text of the file that it was rendered from and is laid out on, where it was. ``known``: of a file that was not
+    archive holds it a second time, with other content. ``origin``: the text of the file that it was rendered from and is laid out on, where it was; ``changers``: the paths and texts of files that change it. ``known``: of a file that was not
     opened, as it is what an earlier look read, what was read then."""
 
     path: str
@@ -38,6 +38,7 @@ class File:
     link: bool = False
     again: bool = False
     origin: str = ""
+    changers: tuple[tuple[str, str], ...] = ()
     known: Source | None = None
 
 

@@ -158,7 +158,7 @@ def accept(file: File, collected: Collected) -> None:
     if collected.again and len(sources) == 1 and known and where.captured and not text[1] and plain(file, sources[0]):
         collected.again.keep(file.path, len(file.data), sources[0])
     if sources:
-        sources = [replace(source, origin=file.origin) for source in sources] if file.origin else sources
+        sources = [replace(source, origin=file.origin, changers=file.changers) for source in sources] if file.origin else sources
         add(sources, file, where, collected)
     elif wanted(file, where) and text[0].strip() and not foreign(where.name):
         collected.gaps.append(refusal(file.path, not_read(text[0])))

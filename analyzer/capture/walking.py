@@ -116,7 +116,7 @@ def without_templates(found: Iterable[File | Gap]) -> Iterator[File | Gap]:
             charts[chart] += 1
     for folder, count in charts.items():
         if count and (folder.rstrip("/") or "Chart.yaml") not in told:
-            reason = f"a Helm chart: {counted(count, 'template')} not read; with helm on the path it is rendered, or give what `helm template` prints"
+            reason = f"a Helm chart: {counted(count, 'template')} not read; with helm on the path it is rendered; else give what `helm template` prints, or leave it out (`exclude` in the settings)"
             yield refusal(f"{folder}Chart.yaml", reason)
 
 

@@ -66,11 +66,19 @@ def joined(base: str, path: str) -> str:
 def as_written(report: Report) -> Report:
     """The report with places as files have them that were rendered before they were read."""
     rendered = {source.path: source for source in reversed(report.sources) if source.origin}
-    return (
-        mapped(report, lambda at: rendered[at.path].placed(at) if at.path in rendered else at, lambda source: source)
-        if rendered
-        else report
-    )
+    if not rendered:
+        return report
+    return mapped(set_by(report), lambda at: rendered[at.path].placed(at) if at.path in rendered else at, lambda source: source)
+
+
+def set_by(report: Report) -> Report:
+    """The report with findings about values that a patch of a kustomization sets at the patch; the patches that are named are then among its sources."""
+    from analyzer.report.patched import at_patches
+
+    findings, texts = at_patches(report.findings, report.sources)
+    there = {source.path for source in report.sources}
+    more = tuple(Source(path, text, "kustomization") for path, text in sorted(texts.items()) if path not in there)
+    return replace(report, findings=findings, sources=(*report.sources, *more)) if texts else report
 
 
 def called(value: T, name: Callable[[str], str]) -> T:

@@ -115,6 +115,19 @@ def sources(folder: str, seen: set[str]) -> Iterator[str]:
             yield target
 
 
+def changers(folder: str, seen: set[str]) -> Iterator[str]:
+    """The files of a kustomization, and of those that it builds on, that change objects: patches, and what says so itself."""
+    one = in_folder(folder)
+    if one is None:
+        return
+    yield from (target for name in one.beside if os.path.isfile(target := os.path.normpath(os.path.join(folder, name))))
+    yield from (target for name in KUSTOMIZATIONS if os.path.isfile(target := os.path.join(folder, name)))
+    for name in one.builds_on:
+        target = os.path.normpath(os.path.join(folder, name))
+        if not REMOTE.search(name) and os.path.isdir(target) and new(target, seen):
+            yield from changers(target, seen)
+
+
 def new(target: str, seen: set[str]) -> bool:
     """Whether a file or folder was not met before; it is now."""
     real = os.path.realpath(target)

@@ -18,7 +18,7 @@ import yaml
 from analyzer.capture.choices import KUSTOMIZATIONS, UNRENDERED, Rendering
 from analyzer.capture.files import SKIPPED_FOLDERS, File, refusal
 from analyzer.capture.limits import DEPTH
-from analyzer.capture.templates.kustomizations import LOADER, in_folder, read, remote, sources, tops
+from analyzer.capture.templates.kustomizations import LOADER, changers, in_folder, read, remote, sources, tops
 from analyzer.capture.templates.laying import laid_out
 from analyzer.capture.templates.on_nodes import on_nodes
 from analyzer.capture.templates.running import Failed, printed
@@ -146,11 +146,18 @@ def on_files(text: str, folder: str, path: str) -> Iterator[File]:
     for document in filter(str.strip, SEPARATOR.split(text)):
         found = origin(document, known)
         parts.setdefault(found.path if found else os.path.join(folder, KUSTOMIZATIONS[0]), []).append((found, document))
+    beside = tuple((named_in(name, folder, path), read(name)) for name in changers(folder, set()))
     for name, pairs in parts.items():
         pairs.sort(key=lambda pair: pair[0].line if pair[0] else sys.maxsize)
-        inside = os.path.relpath(name, folder)
-        whole = os.path.normpath(f"{path}/{inside}" if path else inside)
-        yield File(whole, whole, at_places(pairs).encode("utf-8", "surrogateescape"), named=True, origin=read(name))
+        whole = named_in(name, folder, path)
+        data = at_places(pairs).encode("utf-8", "surrogateescape")
+        yield File(whole, whole, data, named=True, origin=read(name), changers=beside)
+
+
+def named_in(name: str, folder: str, path: str) -> str:
+    """The path of a file in the report; ``path`` is that of the folder."""
+    inside = os.path.relpath(name, folder)
+    return os.path.normpath(f"{path}/{inside}" if path else inside)
 
 
 def at_places(pairs: Iterable[tuple[Chunk | None, str]]) -> str:
