@@ -14,12 +14,15 @@ from typing import NamedTuple
 from analyzer.addresses import Address, address
 from analyzer.facts.kubernetes import PodFact
 from analyzer.model.network import Network
+from analyzer.policy.world import pod_template
 from analyzer.query.state import root_of
 from analyzer.query.systems.kubernetes import settings
 from analyzer.source import Span
 
 LOCAL = ("node-local-dns", "nodelocaldns")
 DEVICE = "nodelocaldns"
+LOCAL_ADDRESSES = re.compile(r"-localip(?:=|', ')([0-9a-fA-F.:,]+)")
+"""The cache's own option, in the words of a container's list of arguments."""
 BIND = re.compile(r"^\s*bind[ \t]+([^\n#{}]+)", re.MULTILINE)
 
 
@@ -46,15 +49,24 @@ def servers(network: Network, pod: PodFact) -> list[Server]:
     if inside is not None and inside.resolver is not None:
         at, first = inside.resolver.at, inside.resolver.servers[:1]
         return [Server(one, at, "its resolver asks there", True) for one in first if at_node(network, pod, one)]
-    told = [(item.at, found) for item in settings(network, "kubernetes", "cluster-dns") if (found := read(item.value))]
+    told = told_by_kubelets(network)
     if told:
-        single = len({found for _, found in told}) == 1
-        return [
-            Server(found, at, "the kubelet names this server to pods", single)
-            for at, found in {found: (at, found) for at, found in reversed(told)}.values()
-            if at_node(network, pod, found)
-        ]
+        return [one for one in told if at_node(network, pod, one.address)]
     return on_device(network, pod) or list(bound(network))
+
+
+def told_by_kubelets(network: Network) -> list[Server]:
+    """What the kubelets name to pods."""
+    told = [(item.at, found) for item in settings(network, "kubernetes", "cluster-dns") if (found := read(item.value))]
+    single = len({found for _, found in told}) == 1
+    every = {found: (at, found) for at, found in reversed(told)}.values()
+    return [Server(found, at, "the kubelet names this server to pods", single) for at, found in every]
+
+
+def servers_stated(network: Network) -> list[Server]:
+    """The link-local addresses that pods of manifests ask: what the kubelets name, else what the cache binds; none where the kubelets name others, which the cache may have too."""
+    found = told_by_kubelets(network) or list(bound(network))
+    return [one for one in found if link_local(one.address)]
 
 
 def bound(network: Network) -> Iterator[Server]:
@@ -65,6 +77,14 @@ def bound(network: Network) -> Iterator[Server]:
         for text in found[1].split() if found is not None else ():
             if located is not None and (one := read(text)) is not None:
                 yield Server(one, located.at, "the cache binds this address", False)
+    for item in network.cluster.others:
+        if item.kind == "DaemonSet" and item.name.startswith(LOCAL):
+            for found in LOCAL_ADDRESSES.finditer(str(pod_template(item))):
+                addresses = filter(None, map(read, found[1].split(",")))
+                yield from (
+                    Server(one, item.place("spec", "template", "spec"), "the cache binds this address", False)
+                    for one in addresses
+                )
 
 
 def on_device(network: Network, pod: PodFact) -> list[Server]:
@@ -76,8 +96,12 @@ def on_device(network: Network, pod: PodFact) -> list[Server]:
 
 def at_node(network: Network, pod: PodFact, server: Address) -> bool:
     """Whether a server is the pod's own node: by a link-local address, which no router forwards, or because the cache's device has it."""
-    link_local = server.value >> 16 == 169 << 8 | 254 if server.family == 4 else server.value >> 118 == 0xFE80 >> 6
-    return link_local or server in {one.address for one in on_device(network, pod)}
+    return link_local(server) or server in {one.address for one in on_device(network, pod)}
+
+
+def link_local(server: Address) -> bool:
+    """Whether no router forwards what is for an address."""
+    return server.value >> 16 == 169 << 8 | 254 if server.family == 4 else server.value >> 118 == 0xFE80 >> 6
 
 
 def same(one: PodFact, other: PodFact) -> bool:

@@ -17,7 +17,7 @@ from analyzer.policy.evaluation import matches
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.terms import All, AnyOf, Kind, Named, Of, Peer
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules
-from analyzer.query.name_caches import Server, has_cache, servers
+from analyzer.query.name_caches import Server, has_cache, servers, servers_stated
 from analyzer.query.policies import Policies, of_network
 from analyzer.query.policy_services import Backend, reached
 from analyzer.query.state import backends, pods_by_name
@@ -107,16 +107,21 @@ def of_cache(network: Network, policies: Policies, policy: Policy, pod: PodFact)
     if source is None or not asked:
         return None
     host = policies.world.by_name.get(f"node:{pod.node}") or Entity(f"node:{pod.node}", Kind.HOST, node=pod.node)
+    closed = closed_at(policies, source, host, asked)
+    certain = len(asked) == 1 and asked[0].certain and policies.world.profile.name != UNKNOWN_SYSTEM.name
+    return Kept(policy, pod, closed, asked[0], certain) if closed else None
+
+
+def closed_at(policies: Policies, source: Entity, host: Entity, asked: Sequence[Server]) -> tuple[str, ...]:
+    """The protocols by which policies keep an end from all the addresses of its node that it may ask."""
     unknown = policies.world.profile.name == UNKNOWN_SYSTEM.name
     ends = [(end, one.address.family) for one in asked for end in (as_address(host, one.address), host_at(host, one.address))]
     ways = ends[::2] if unknown else ends
-    closed = [
+    return tuple(
         name
         for name, number in PROTOCOLS
         if all(decide(policies.all, source, end, Flow(family, number, 53)).admitted is False for end, family in ways)
-    ]
-    certain = len(asked) == 1 and asked[0].certain and not unknown
-    return Kept(policy, pod, tuple(closed), asked[0], certain) if closed else None
+    )
 
 
 def host_at(host: Entity, address: Address) -> Entity:
@@ -130,17 +135,19 @@ def as_address(host: Entity, address: Address) -> Entity:
 
 
 class Unasked(NamedTuple):
-    """A policy, an entity that it selects, and by which protocols no rule of any policy lets the entity ask for names."""
+    """A policy, an entity that it selects, and by which protocols no rule of any policy lets the entity ask for names; at ``cache``, an address of its node."""
 
     policy: Policy
     entity: Entity
     protocols: tuple[str, ...]
+    cache: Server | None = None
 
 
 def without_names(network: Network) -> Iterator[Unasked]:
     """Of manifests: the policies that let pods send something, and no question to the workload of the cluster's DNS; without that, where no rule of any policy is for port 53, to whomever."""
     policies = of_network(network)
-    if policies.none or next(dns_pods(network), None) or has_cache(network):
+    caches = servers_stated(network) if has_cache(network) else []
+    if policies.none or next(dns_pods(network), None) or (has_cache(network) and (not caches or network.cluster.pods)):
         return
     told: set[str] = set()
     answering = [item for key in dns_services(network) for item in reached(policies.world, *key) if item.port == 53]
@@ -153,11 +160,13 @@ def without_names(network: Network) -> Iterator[Unasked]:
         if own is None or str(own) in told:
             continue
         unasked = tuple(name for name, _ in PROTOCOLS if not any(name in asked for _, _, asked in selecting))
-        if answering:
+        if caches:
+            unasked = closed_at(policies, entity, Entity("node:", Kind.HOST), caches)
+        elif answering:
             unasked = unanswered(policies, entity, answering)
         if unasked:
             told.add(str(own))
-            yield Unasked(own, entity, unasked)
+            yield Unasked(own, entity, unasked, caches[0] if caches else None)
 
 
 def unanswered(policies: Policies, entity: Entity, answering: Sequence[Backend]) -> tuple[str, ...]:
