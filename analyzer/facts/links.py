@@ -220,11 +220,15 @@ def group_of(text: str) -> int | None:
 
 DATAPATHS = frozenset({"ovs-system", "datapath"})
 """The devices of Open vSwitch's datapaths: that of ovs-vswitchd (lib/dpif-netlink.c), and that of Weave's fast datapath (net/bridge.go of weaveworks/weave, ``DatapathName``)."""
+CAPTURING = "vethwe-pcap"
+"""The end of a pair at which Weave's own program captures what its bridge sends to other hosts, where it has no fast datapath (net/bridge.go, ``PcapIfName``)."""
 
 
 def in_datapath(link: LinkFact) -> bool:
-    """Whether an interface is a port of a datapath (net/openvswitch/vport-netdev.c makes the datapath's own device its master): by the kind that is printed, else by its master's name."""
-    return link.master_kind == "openvswitch" or (link.master_kind is None and link.master in DATAPATHS)
+    """Whether a program or flows take what comes in at an interface: it is a port of a datapath (net/openvswitch/vport-netdev.c makes the datapath's own device its master), by the kind that is printed,
+    else by its master's name; or Weave captures there."""
+    named = link.master_kind is None and link.master in DATAPATHS
+    return link.master_kind == "openvswitch" or named or link.name == CAPTURING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

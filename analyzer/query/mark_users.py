@@ -48,8 +48,8 @@ def may_mark(chain: Chain) -> bool:
 
 
 def of_others(chain: str) -> bool:
-    """Whether a chain of this name is not kube-proxy's."""
-    return not chain.startswith("KUBE-")
+    """Whether a chain of this name is neither kube-proxy's nor that in which Kube-OVN means kube-proxy's bit (pkg/daemon/gateway_linux.go: what pods send to services is masqueraded)."""
+    return not chain.startswith("KUBE-") and chain != "OVN-PREROUTING"
 
 
 def users(root: Namespace, bit: int, family: int = 4) -> Iterator[User]:

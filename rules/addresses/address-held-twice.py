@@ -2,7 +2,7 @@
 
 ## What it finds
 Two running pods, or two Nodes (InternalIP), with the same address in the API; a pod's address that a Node, or an interface of a node (a tunnel, `cilium_host`, a bridge), has too, also by what the Node's annotations or its CiliumNode say of its tunnel; two network namespaces
-that hold one address, unless tc redirects one of them into a tunnel (peer pods; only possible where its filters were not read and it has another device).
+that hold one address (further networks of pods count where they are over uplinks, as with macvlan, on one network outside), unless tc redirects one of them into a tunnel (peer pods; only possible where its filters were not read and it has another device).
 
 ## Why it matters
 Packets reach one of the two, depending on the sender.
@@ -18,6 +18,7 @@ Recreate one of the pods; see whether the address management has lost its memory
 projectcalico/calico#3589, cilium/cilium#19581, flannel-io/flannel#721.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from analyzer.query.plan import PodFact, address_place, running_pods
@@ -100,12 +101,21 @@ def node_interfaces(network: Network, address: Address) -> Iterator[Holder]:
 
 
 def namespaces(network: Network, found: tuple[Interface, ...], first: set[Interface]) -> list[Interface]:
-    """The pods' namespaces that hold the address themselves, one interface of each. Only a pod's first address of a family
-    counts: further networks may be each node's own."""
+    """The pods' namespaces that hold the address themselves, one interface of each. Only a pod's first address of a family counts: further networks may be each node's own,
+    unless they are over uplinks of nodes (macvlan, ipvlan, VLANs) that share one network outside."""
     from analyzer.query.tunnels import redirected_to  # Manifests have no namespaces, and are not to wait for it.
 
     own = [at for at in found if at.scope.namespace and not redirected_to(network.namespaces[at.scope], at.device)]
-    return list({at.scope: at for at in reversed(own) if at in first}.values())[::-1]
+    beside = Counter(wire(network, at) for at in own if at not in first)
+    del beside[None]
+    return list({at.scope: at for at in reversed(own) if at in first or beside[wire(network, at)] > 1}.values())[::-1]
+
+
+def wire(network: Network, at: Interface) -> tuple[int, object] | None:
+    """The network outside that an interface is on by the uplink under it, and its VLAN there."""
+    segment = network.segment_of.get(network.lower[at]) if at in network.lower else None
+    link = network.namespaces[at.scope].links.get(at.device)
+    return None if segment is None or link is None else (id(segment), getattr(link.kind, "identifier", None))
 
 
 def first_interfaces(network: Network) -> set[Interface]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from analyzer.addresses import WIDTH, Address
-from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind, Vrf
+from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind, Vrf, in_datapath
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.system import FilterFact
 from analyzer.model import hardware
@@ -278,7 +278,7 @@ class Space:
         link = self.links.get(device)
         if link is None or not link.up or self.filters.get((device, "ingress")) or watched(self.namespace, device, "ingress"):
             return False
-        if self.switching.port(device) or (self.cilium is not None and self.cilium.programmed(device)):
+        if in_datapath(link) or self.switching.port(device) or (self.cilium is not None and self.cilium.programmed(device)):
             return False
         master = self.master_of(device)
         return master is None or self.is_bridge(master)

@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.addresses import hardware_text
-from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vrf, Vxlan, Wireguard
+from analyzer.facts.links import (
+    Bond,
+    Geneve,
+    Ipvlan,
+    LinkFact,
+    Macvlan,
+    OtherKind,
+    Tunnel,
+    Vlan,
+    Vrf,
+    Vxlan,
+    Wireguard,
+    in_datapath,
+)
 from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
@@ -237,7 +250,7 @@ def taken_in(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Fra
         return bridging.enter(walk, space, master, at.device, frame)
     if master is not None and space.is_bond(master):
         return arrive(walk, Interface(at.scope, master), frame)
-    if underlay.switched(space, at.device) and link.master and not space.switching.port(at.device):
+    if in_datapath(link) and not space.switching.port(at.device):
         return underlay.through_switch(walk, space, at, frame)
     above = stacked.over(walk, at)
     if above:
