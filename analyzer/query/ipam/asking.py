@@ -20,7 +20,7 @@ from analyzer.query.cni.attachments import requests
 from analyzer.query.cni.configs import Holder, configs
 from analyzer.query.ipam.cilium_pools import several_pools
 from analyzer.query.ipam.cilium_pools import wanted as cilium_addresses
-from analyzer.query.plan import running_pods
+from analyzer.query.plan import ranges, running_pods
 from analyzer.query.refusals import address_in, objects, spec_of
 from analyzer.query.systems.calico import Pool, pools, reserved
 from analyzer.query.systems.kube_ovn import GROUP as KUBE_OVN
@@ -294,8 +294,19 @@ def may_run(item: Workload, node: str, labels: Mapping[str, str]) -> bool:
     )
 
 
+def planned(network: Network, item: Workload) -> Iterator[Ask]:
+    """Addresses of the stated pod networks, of which nodes will have parts."""
+    for family in (4, 6):
+        found = [one.prefix for one in ranges(network, "pod") if one.prefix.family == family]
+        domain = normalised((prefix.value, prefix.last) for prefix in found)
+        if domain:
+            yield Ask("nodes", item.title, missing(item), item.fact.at, family, domain, source="planned")
+
+
 def of_nodes(network: Network, item: Workload) -> Iterator[Ask]:
-    """Addresses of the nodes' own networks, of each family that every node has."""
+    """Addresses of the nodes' own networks, of each family that every node has; where no node is given, of the networks that theirs will be cut from."""
+    if not network.cluster.nodes:
+        yield from planned(network, item)
     for family in (4, 6):
         nodes = sorted(network.cluster.nodes.items())
         own = {name: [prefix for prefix in node.pod_cidrs if prefix.family == family] for name, node in nodes}
