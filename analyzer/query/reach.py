@@ -126,7 +126,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
     if not (reach.failures or reach.doubts or reach.left):
-        cut = partial(parted, admission, group)
+        cut = partial(parted, admission, group, not reach.unenforced)
         services = admission is not None and not group.pods
         wanted_of = (
             partial(asked_of_z3, network, admission, group, enforced=not reach.unenforced) if services and admission else None
@@ -335,8 +335,8 @@ def refused(admission: Admission, group: Group, aim: Aim, state: State) -> Itera
                 yield from admission.within(aim, one, denied)
 
 
-def parted(admission: Admission | None, group: Group, aim: Aim, state: State) -> tuple[list[State], list[State]]:
-    """The packets of a set that are to arrive for sure, and those that are not to."""
+def parted(admission: Admission | None, group: Group, enforced: bool, aim: Aim, state: State) -> tuple[list[State], list[State]]:
+    """The packets of a set that are to arrive for sure, and those that are not to; of these none where it is not known whether some do (``enforced`` False)."""
     if admission is None or not group.pods:
         return [state], []
     wanted: list[State] = []
@@ -344,7 +344,7 @@ def parted(admission: Admission | None, group: Group, aim: Aim, state: State) ->
     for part in admission.parts(group.sources, group.pods, state):
         if part.flows is not None:
             wanted += admission.within(aim, part.state, part.flows.sure)
-        if part.flows is not None and between_pods(group):
+        if part.flows is not None and between_pods(group) and enforced:
             denied += admission.within(aim, part.state, admission.factors.atoms.all & ~part.flows.may)
     return wanted, denied
 
