@@ -57,6 +57,14 @@ def test_colours_of_a_terminal_are_no_text() -> None:
     assert (text, gaps) == ("10.0.0.0/24 dev cni0\n", ())
 
 
+@pytest.mark.parametrize(("name", "data", "text"), [
+    ("ip_route", b"default\xc2\xa0via 10.0.0.1\r", "default via 10.0.0.1\n"),
+    ("a.yaml", b"a:\xc2\xa01\r\n", "a:\xa01\n"),
+])  # fmt: skip
+def test_space_of_pages_and_of_other_systems_is_plain_but_in_objects(name: str, data: bytes, text: str) -> None:
+    assert decode(File(name, name, data)) == (text, ())
+
+
 SESSION = """\
 [root@node-a ~]# ip neigh show dev flannel.1
 10.244.1.0 lladdr d6:02:4c:11:22:33 PERMANENT

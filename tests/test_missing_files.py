@@ -108,3 +108,71 @@ def test_rules_that_were_not_captured_may_be_those_of_services(gone: str, served
     assert only(asked(network, "default/p11", "192.168.9.1", port=30080)).split()[0] == verdict
     verdict = "unknown" if gone and not served else "unreachable"
     assert only(asked(network, "default/p11", "10.96.0.10")).split()[0] == verdict
+
+
+QDISC = "qdisc noqueue 0: dev veth1 root refcnt 2\nqdisc {kind} ffff: dev veth1 parent ffff:fff1\n"
+
+
+@pytest.mark.parametrize(("kind", "listed", "verdict"), [
+    ("clsact", None, "unknown"), ("ingress", None, "unknown"), ("clsact", "tc_filter", "reachable"),
+    ("clsact", "tc_filter_show_dev_veth1_ingress", "reachable"), ("clsact", "tc_filter_show_dev_eth0_ingress", "unknown"),
+])  # fmt: skip
+def test_a_qdisc_for_filters_of_which_none_were_captured_decides_nothing(
+    kind: str, listed: str | None, verdict: str, tmp_path: Path
+) -> None:
+    """Who adds a clsact or an ingress qdisc does so for its filters (tc(8))."""
+    files = {name: text for name, text in node(1).items() if not name.endswith("n1/tc_filter")}
+    files["nodes/n1/tc_qdisc"] = QDISC.format(kind=kind)
+    files |= {f"nodes/n1/{listed}": ""} if listed else {}
+    assert only(asked(build(tmp_path, files), "default/p11", "default/p12")).split()[0] == verdict
+
+
+def dual() -> dict[str, str]:
+    """A node with two pods that have IPv6 addresses too."""
+    files = node(1) | {"nodes/n1/ip6tables-save": OPEN}
+    for number in (1, 2):
+        folder, own = f"nodes/n1/netns/default_p1{number}", f"fd00:1::{number + 1}"
+        files[f"{folder}/ip_-d_addr"] += f"    inet6 {own}/64 scope global \n"
+        files[f"{folder}/ip_-6_route"] = "fd00:1::/64 dev eth0 proto kernel metric 256 pref medium\n"
+        local = f"local {own} dev eth0 table local proto kernel metric 0 pref medium\n"
+        files[f"{folder}/ip_-6_route_show_table_all"] = files.pop(f"{folder}/ip_-6_route") + local
+        files |= {
+            f"{folder}/ip_-6_rule": "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n",
+            f"{folder}/ip6tables-save": OPEN,
+        }
+    return files
+
+
+@pytest.mark.parametrize(("routes", "verdict"), [(True, "reachable"), (False, "unknown")])
+def test_a_host_whose_addresses_were_not_captured_may_have_one(routes: bool, verdict: str, tmp_path: Path) -> None:
+    """The kernel keeps a local route for each address; without both, who answers is not known."""
+    files, folder = dual(), "nodes/n1/netns/default_p12"
+    plain = [line for line in files[f"{folder}/ip_-d_addr"].splitlines() if "inet" not in line]
+    files[f"{folder}/ip_-d_addr"] = "\n".join(plain) + "\n"
+    if not routes:
+        del files[f"{folder}/ip_-6_route_show_table_all"]
+    assert only(asked(build(tmp_path, files), "default/p11", "fd00:1::3", protocol="ICMP", port=0)).split()[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("switch", "listed", "verdict"), [("1", False, "unknown"), ("1", True, "unreachable"), ("0", False, "unreachable")]
+)
+def test_for_whom_a_router_answers_is_known_where_it_is_listed(switch: str, listed: bool, verdict: str, tmp_path: Path) -> None:
+    """With proxy_ndp it answers for those of ``ip -6 neigh show proxy``."""
+    switches = f"net.ipv6.conf.all.forwarding = 1\nnet.ipv6.conf.cni0.proxy_ndp = {switch}\n"
+    files = dual()
+    files["nodes/n1/sysctl_net"] += switches
+    files["nodes/n1/ip_-d_addr"] = files["nodes/n1/ip_-d_addr"].replace(
+        "    inet 10.244.1.1/24", "    inet6 fd00:1::1/64 scope global \n    inet 10.244.1.1/24"
+    )
+    files |= {"nodes/n1/ip_-6_neigh_show_proxy": ""} if listed else {}
+    assert only(asked(build(tmp_path, files), "default/p11", "fd00:1::99", protocol="ICMP", port=0)).split()[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"), [(None, "reachable"), ("bash: nft: command not found\n", "reachable"), ("table\0", "unknown")]
+)
+def test_a_ruleset_that_is_there_and_cannot_be_read_is_not_taken_for_none(text: str | None, verdict: str, tmp_path: Path) -> None:
+    files = {name: words for name, words in node(1).items() if name != "nodes/n1/nft_list_ruleset"}
+    files |= {"nodes/n1/nft_list_ruleset": text} if text else {}
+    assert only(asked(build(tmp_path, files), "default/p11", "192.168.9.1")).split()[0] == verdict

@@ -184,6 +184,18 @@ def test_every_way_of_a_route_is_an_outcome(tmp_path: Path) -> None:
     assert "192.168.9.77 was not captured" in next(o.reason for o in found.outcomes if o.fate is Fate.UNKNOWN)
 
 
+@pytest.mark.parametrize(("protocol", "fate"), [("TCP", "depends"), ("UDP", "depends"), ("ICMP", "reachable")])
+def test_what_connects_is_routed_again_with_its_source(protocol: str, fate: str, tmp_path: Path) -> None:
+    """``ip_route_connect``: the way that chose the source need not be that of the packets; what does not connect is routed once."""
+    routes = "203.0.113.0/24 \n\tnexthop via 192.168.9.254 dev eth0 weight 1 \n\tnexthop via 192.168.8.254 dev eth1 weight 1 \n"
+    rules = OPEN.replace("COMMIT", "-A OUTPUT -s 192.168.9.1/32 -o eth1 -j DROP\nCOMMIT")
+    uplink = link(9, "eth1", "02:00:00:00:09:01", "192.168.8.1/24")
+    network = build(tmp_path, node(1, routes, uplink, iptables__save=rules))
+    found = asked(network, "node:n1", "203.0.113.9", protocol=protocol, port=0 if protocol == "ICMP" else 53)
+    assert found.fate == fate
+    assert {str(one.source_seen) for one in found.outcomes if one.fate is Fate.REACHABLE} == {"192.168.9.1", "192.168.8.1"}
+
+
 def test_strict_reverse_path_filter(tmp_path: Path) -> None:
     """fib_validate_source: the source is reached by another device."""
     strict = SWITCHES.replace("rp_filter = 0", "rp_filter = 1")

@@ -12,6 +12,9 @@ from analyzer.source import Gap, Span
 # ECMA-48: sequences that set colours and modes, titles of windows, character sets.
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;:?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Z])")
 
+NO_BREAK = "\u00a0"
+OBJECTS = re.compile(r"\.(?:ya?ml|json)$")
+
 
 def decode(file: File) -> tuple[str, tuple[Gap, ...]]:
     """The text with ``\\n`` at the line ends, and a gap where bytes are not UTF-8. Refused for binary content."""
@@ -26,7 +29,16 @@ def decode(file: File) -> tuple[str, tuple[Gap, ...]]:
     if "\0" in text:
         raise Refused("not read: binary content")
     text = ESCAPES.sub("", text) if "\x1b" in text else text
-    return (text.replace("\r\n", "\n") if "\r" in text else text), gaps
+    return with_plain_space(text, file.path), gaps
+
+
+def with_plain_space(text: str, path: str) -> str:
+    """The text with ``\\n`` at the line ends, and with spaces where a page that it was copied from kept words together, but in the files of objects, which
+    the API server reads as they are."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+        text = text if "\n" in text else text.replace("\r", "\n")
+    return text.replace(NO_BREAK, " ") if NO_BREAK in text and not OBJECTS.search(path) else text
 
 
 def from_utf8(data: bytes, path: str) -> tuple[str, tuple[Gap, ...]]:

@@ -42,7 +42,7 @@ from analyzer.model.ordering import Ordered
 from analyzer.model.routing import KERNEL, UNMERGED, Routing, default_rules, local_table, routing, searched_as_one
 from analyzer.model.switches import Switch, switches
 from analyzer.model.unlike import of_no_device, of_others, without_local, without_switches
-from analyzer.model.unread import doubts, headless, incomplete, strays, without_device
+from analyzer.model.unread import doubts, headless, incomplete, strays, without_device, without_filters
 from analyzer.model.unseen import programs
 from analyzer.model.wireguard import merged_devices, merged_peers
 from analyzer.source import Gap, Scope
@@ -60,6 +60,7 @@ DEFAULTS: Mapping[str, str] = {
 }
 ASSUMED: Mapping[str, str] = {
     "ip-rule": "the kernel's own routing rules",
+    "ip-neigh-proxy": "no addresses of others that are answered for",
     "ip-neigh": "no permanent or failed neighbours",
     "bridge-fdb": "no fixed forwarding entries",
     "bridge-link": "ports forward, learn and flood",
@@ -81,13 +82,13 @@ def by_default(space: Namespace) -> dict[str, str]:
 
 def namespace(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, int], assume: bool) -> Namespace:
     """The namespace with its tables; ``gaps`` are filled in when all are known."""
-    space, gaps = tables(scope, facts, given, names)
+    space, gaps = tables(scope, facts, given, names, assume)
     if assume:
         space = with_defaults(space)
     return altered(space, gaps=by_subject(gaps)) if gaps else space
 
 
-def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, int]) -> tuple[Namespace, list[Gap]]:
+def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, int], assume: bool) -> tuple[Namespace, list[Gap]]:
     """The namespace as captured, and the gaps that its making found."""
     links, gaps = merged_links(facts.of(LinkFact, scope))
     ports, more = merged_ports(facts.of(BridgePortFact, scope), links)
@@ -108,6 +109,8 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         if "ip-addr" not in absent
         else ()
     )
+    if not assume:
+        stray = (*stray, *without_filters(facts.of(QdiscFact, scope), given.by_kind.get("tc-filter", ())))
     lost = [*headless(facts.of(RoutingRuleFact, scope))]
     unlike: list[Gap] = []
     of_local = [family for family, by_table in found.routes.items() if LOCAL in by_table]
@@ -151,7 +154,13 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         wireguard=merged_devices(facts.of(WireguardFact, scope)),
         offloads=tuple(facts.of(OffloadFact, scope)),
         resolver=next(iter(facts.of(ResolverFact, scope)), None),
-        missing={**partly(given), **contradicted(unlike), **absent, **unlisted_tables(given, rules, routes, scope)},
+        missing={
+            **partly(given),
+            **contradicted(unlike),
+            **absent,
+            **unlisted_tables(given, rules, routes, scope),
+            **unlisted_proxies(given, sysctls),
+        },
         assumed={} if as_one is None else {"ip-rule/4": f"{scope}: {UNMERGED}"},
         cilium=cilium_state(scope, facts, links, main_routes(routes), given),
     )
@@ -221,6 +230,14 @@ def unlisted_tables(
                     f"{folder(scope)}/{file} was not captured: routing table {table} is not known"
                 )
     return result
+
+
+def unlisted_proxies(given: Captured, sysctls: Mapping[str, SysctlFact]) -> dict[str, str]:
+    """That nothing lists for whom a namespace answers, where it is set to answer for those that are listed (``proxy_ndp``, ip-neighbour(8))."""
+    on = any(key.endswith(".proxy_ndp") and fact.value.strip() != "0" for key, fact in sysctls.items())
+    if not on or any("proxy" in source.name for source in given.by_kind.get("ip-neigh", ())):
+        return {}
+    return {"ip-neigh-proxy": f"{folder(given.scope)}/ip_neigh_proxy was not captured (ip -6 neigh show proxy)"}
 
 
 def merged_rulesets(facts: Sequence[RulesetFact]) -> tuple[RulesetFact, ...]:

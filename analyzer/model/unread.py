@@ -12,8 +12,10 @@ from itertools import pairwise
 from analyzer.facts.links import Bridge, LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact, NeighbourFact
 from analyzer.facts.routes import LOCAL, MAIN, RouteFact, RoutingRuleFact
-from analyzer.facts.system import FilterFact, OtherAction
+from analyzer.facts.system import FilterFact, OtherAction, QdiscFact
+from analyzer.model.network import Namespace
 from analyzer.parsers._words import FAILED
+from analyzer.parsers.tc_filter import named
 from analyzer.source import CONTRADICTED, Gap, Source
 
 UNREAD = "unread"
@@ -21,6 +23,8 @@ UNREAD = "unread"
 FIXED = frozenset({"PERMANENT", "NOARP"})
 INTERFACES = frozenset({"ip-addr", "ifconfig"})
 OF_DEVICES = INTERFACES | {"tc-filter", "sysctl", CONTRADICTED}
+HOOKS = frozenset({"ingress", "clsact"})
+HIDDEN = "the filters of this qdisc"
 OF_PORTS = frozenset({"bridge-link", "bridge-vlan", "brctl"})
 
 
@@ -71,6 +75,20 @@ def headless(rules: Iterable[RoutingRuleFact]) -> Iterator[Gap]:
                 yield Gap(first.at, f"no rule looks up the table {name}: the listing is not whole", "ip-rule", first.scope)
 
 
+def without_filters(qdiscs: Iterable[QdiscFact], listings: Sequence[Source]) -> Iterator[Gap]:
+    """Devices with a qdisc that only filters make anything of (tc(8), ``ingress``, ``clsact``), of which no filters were listed."""
+    told = {named(source)[0] for source in listings}
+    for fact in qdiscs:
+        if fact.kind in HOOKS and told.isdisjoint(("", fact.device)):
+            text = f"{HIDDEN} of {fact.device} were not captured (tc filter show dev {fact.device} ingress)"
+            yield Gap(fact.at, text, "tc-filter", fact.scope, device=fact.device)
+
+
+def not_understood(space: Namespace, key: str) -> bool:
+    """Whether a listing is there that cannot be read, so that what it says is not the kernel's default. A command's error says nothing of it."""
+    return key in space.missing and any(not gap.reason.startswith(FAILED) for gap in space.gaps.get(key, ()))
+
+
 def devices(
     gap: Gap, links: Mapping[str, LinkFact], ports: Mapping[str, BridgePortFact], sources: Mapping[str, Sequence[Source]]
 ) -> frozenset[str]:
@@ -111,4 +129,6 @@ def incomplete(gaps: Iterable[Gap]) -> Gap | None:
 def words(fact: FilterFact) -> str:
     """What has to hold for a line to decide nothing."""
     reason = fact.actions[0].text if fact.actions and isinstance(fact.actions[0], OtherAction) else ""
+    if reason.startswith(HIDDEN):
+        return f"{reason} in {fact.scope}: they do not change what {fact.device} does with the packet"
     return f"the line of {fact.scope} that was not understood ({reason}) does not change what {fact.device} does with the packet"

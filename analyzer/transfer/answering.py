@@ -289,11 +289,19 @@ def targets(context: Context, at: Interface) -> Iterable[int]:
     (``arp_process`` asks the routes), IPv6 only the interface's."""
     if context.family == 6:
         facts = context.held.get(at, ())
-        return [fact.address.value for fact in facts if not fact.flags & {"tentative", "dadfailed"}]
+        shown = [fact.address.value for fact in facts if not fact.flags & {"tentative", "dadfailed"}]
+        return shown + (told_by_routes(context, at) if "ip-addr" in context.space(at.scope).missing else [])
     if largest(context, at, "arp_ignore") == 8 or programmed(context, at) is not None:
         return []
     own = own_values(context, at.scope) | {prefix.value for prefix in local_networks(context, at.scope) if prefix.length == 32}
     return [value for value in sorted(own) if value >> 24 != 127]
+
+
+def told_by_routes(context: Context, at: Interface) -> list[int]:
+    """The IPv6 addresses of an interface for which the kernel keeps a local route (``addrconf_dad_completed``)."""
+    local = [one for one in context.space(at.scope).routes.get(6, {}).get(LOCAL, ()) if one.kind == "local"]
+    own = (one.destination for one in local if any(way.device == at.device for way in one.next_hops))
+    return [prefix.value for prefix in own if prefix.length == 128]
 
 
 def local_networks(context: Context, scope: Scope) -> list[Prefix]:

@@ -5,6 +5,8 @@ After net/ipv4/arp.c (``arp_process``, ``arp_ignore``, ``arp_filter``, ``arp_fwd
 
 from __future__ import annotations
 
+from analyzer.addresses import host_prefix
+from analyzer.facts.routes import LOCAL
 from analyzer.solve.walk import reverse
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.proxying import internet_closed, may_stand_in, proxies, silent
@@ -20,7 +22,8 @@ def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span
     for others where it is set to."""
     target, sender = asked.target, asked.sender
     found = look_up(walk, space, Query(4, target.value, sender.value if sender else 0, in_device=device))
-    if isinstance(found, NotKnown) and (target in space.own or may_stand_in(space, device)):
+    unknown = target in space.own or "ip-addr" in space.namespace.missing or may_stand_in(space, device)
+    if isinstance(found, NotKnown) and unknown:
         return Undecided(found.reason, found.at, found.settle, tuple(walk.hops))
     if not isinstance(found, Route):
         return silent(found.reason, found.at)
@@ -58,14 +61,37 @@ def ignored(walk: Walk, space: Space, device: str, asked: Question) -> Dropped |
     return None
 
 
-def answers_six(space: Space, device: str, asked: Question) -> Span | Dropped | None:
+def answers_six(walk: Walk, space: Space, device: str, asked: Question) -> Span | Dropped | Undecided | None:
     """``ndisc_recv_ns``: only the device's own addresses, and those of ``ip neigh show proxy``, where the device's own switch makes it a router's."""
     for fact in space.addresses.get(device, ()):
         if fact.address == asked.target and not fact.flags & {"tentative", "dadfailed"}:
             return fact.at
-    entry = space.proxied.get((device, asked.target))
-    own = space.switch(f"net.ipv6.conf.{device.replace('.', '/')}.forwarding")
-    router = space.whole(6, "forwarding") if own is None else own
-    if entry is not None and space.either(6, device, "proxy_ndp") and router:
+    if (entry := space.proxied.get((device, asked.target))) is not None and stands_in(space, device):
         return entry.at
-    return silent(f"{space.place} does not have {asked.target} on {device}")
+    unlisted = space.namespace.missing.get("ip-neigh-proxy")
+    if unlisted is not None and stands_in(space, device):
+        reason = f"whether {space.place} answers for {asked.target} on {device} is not known: {unlisted}"
+        return Undecided(reason, None, f"ip_neigh_proxy of {space.place}", tuple(walk.hops))
+    lost = space.namespace.missing.get("ip-addr")
+    return (
+        silent(f"{space.place} does not have {asked.target} on {device}")
+        if lost is None
+        else by_routes(walk, space, device, asked, lost)
+    )
+
+
+def stands_in(space: Space, device: str) -> bool:
+    """Whether a device answers for those of ``ip neigh show proxy``: as a router, and where it is told to (``ndisc_recv_ns``)."""
+    own = space.switch(f"net.ipv6.conf.{device.replace('.', '/')}.forwarding")
+    return bool(space.whole(6, "forwarding") if own is None else own) and space.either(6, device, "proxy_ndp")
+
+
+def by_routes(walk: Walk, space: Space, device: str, asked: Question, lost: str) -> Span | Dropped | Undecided:
+    """Whether a device whose addresses were not captured has one: the kernel keeps a local route for each (``addrconf_dad_completed``)."""
+    table = space.namespace.routes.get(6, {}).get(LOCAL)
+    if table is None:
+        reason = f"whether {space.place} has {asked.target} on {device} is not known: {lost}"
+        return Undecided(reason, None, f"ip_-d_addr of {space.place}", tuple(walk.hops))
+    own = (fact for fact in table if fact.kind == "local" and any(way.device == device for way in fact.next_hops))
+    held = next((fact.at for fact in own if fact.destination == host_prefix(asked.target)), None)
+    return held or silent(f"{space.place} does not have {asked.target} on {device}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface
-from analyzer.solve.packet import Packet
+from analyzer.solve.packet import TCP, UDP, Packet
 from analyzer.solve.walk import ipvs, resolution, reverse, unserved
 from analyzer.solve.walk.cilium import uplink as cilium_uplink
 from analyzer.solve.walk.index import Space
@@ -21,11 +21,13 @@ from analyzer.solve.walk.state import Delivered, Dropped, Endings, Walk
 from analyzer.source import Scope, Span
 
 ACCEPTED = Judgement.ACCEPTED
+CONNECTING = (TCP, UDP)
 LINK_LOCAL = 0xFE80 >> 6
 
 
 def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
-    """The packet with the source that the kernel chooses for it, where it has none. In IPv6 it keeps the route that was found without one."""
+    """The packet with the source that the kernel chooses for it, where it has none. In IPv6 it keeps the route that was found without one; in IPv4
+    what connects is routed again with its source, which may lead another of several ways (``ip_route_connect`` of include/net/route.h)."""
     if packet.source:
         return packet
     found = unsourced(walk, space, packet)
@@ -34,6 +36,8 @@ def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
     route, ready = found
     if packet.family == 6:
         keep(walk, space, ready, route)
+    elif route is not None and packet.protocol in CONNECTING and route.fact.source is None:
+        walk.ways.pop((space.scope, packet.destination, route.fact.at, walk.reply), None)
     return ready
 
 

@@ -320,7 +320,7 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
         return [silent(*reason)]
     if (refused := discovery.taken(walk, space, device, frame, asked)) is not None:
         return refused
-    place = answers_six(space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
+    place = answers_six(walk, space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
     if isinstance(place, Dropped | Undecided):
         return [place]
     if asked.sender is not None and (here, asked.sender) not in walk.macs and alone(walk, asked.sender):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from analyzer.facts.matches import BalancedMatch
 from analyzer.facts.netfilter import Chain, ChangeSet, Jump, NfRule, Pass, RulesetFact
 from analyzer.model.network import Namespace
+from analyzer.model.unread import not_understood
 from analyzer.ranges import Ranges
 from analyzer.source import Scope
 from analyzer.transfer import ipvs
@@ -234,6 +235,7 @@ def native(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
 def missing(context: Context, space: Namespace) -> Iterator[Step]:
     """Rulesets that were not captured."""
     keys = [f"netfilter/{context.family}"] + (["netfilter-legacy"] if space.gaps.get("netfilter-legacy") else [])
+    keys += ["nft"] if not_understood(space, "nft") else []
     for key in keys:
         if (words := space.missing.get(key)) is not None:
             yield (
@@ -242,7 +244,7 @@ def missing(context: Context, space: Namespace) -> Iterator[Step]:
                     f"the netfilter rules of {space.scope} that were not captured let the packet pass unchanged ({words})", KEEP
                 ),
             )
-    context.granted(space.scope, "nft", *([] if "netfilter-legacy" in keys else ["netfilter-legacy"]))
+    context.granted(space.scope, *(key for key in ("nft", "netfilter-legacy") if key not in keys))
 
 
 def translation(context: Context, space: Namespace, hook: str) -> Transfer:

@@ -14,6 +14,7 @@ from analyzer.facts.netfilter import NftChainFact, RulesetFact
 from analyzer.model.early_chains import EARLY, FAMILIES, lets_pass, ordered, plain, read
 from analyzer.model.namespaces import ASSUMED
 from analyzer.model.network import Namespace
+from analyzer.model.unread import not_understood
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.netfilter.captured import translates
 from analyzer.solve.walk.netfilter.chains import walk
@@ -152,6 +153,8 @@ def missing(namespace: Namespace, family: int, place: str) -> Iterator[Step]:
     keys = [f"netfilter/{family}"]
     if namespace.gaps.get("netfilter-legacy"):
         keys.append("netfilter-legacy")
+    if not_understood(namespace, "nft"):
+        keys.append("nft")
     for key in keys:
         if words := namespace.missing.get(key):
             yield UnreadStep(f"the netfilter rules of {place} {NOT_CAPTURED} ({words})", words)
@@ -159,7 +162,7 @@ def missing(namespace: Namespace, family: int, place: str) -> Iterator[Step]:
 
 def taken_for_granted(namespace: Namespace, place: str) -> Iterator[str]:
     """What is assumed of rulesets that were not captured and of which nothing tells that they exist."""
-    if words := namespace.missing.get("nft"):
+    if (words := namespace.missing.get("nft")) and not not_understood(namespace, "nft"):
         yield f"{place}: {ASSUMED['nft']} ({words})"
     if (words := namespace.missing.get("netfilter-legacy")) and not namespace.gaps.get("netfilter-legacy"):
         yield f"{place}: {ASSUMED['netfilter-legacy']} ({words})"
