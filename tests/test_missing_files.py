@@ -176,3 +176,37 @@ def test_a_ruleset_that_is_there_and_cannot_be_read_is_not_taken_for_none(text: 
     files = {name: words for name, words in node(1).items() if name != "nodes/n1/nft_list_ruleset"}
     files |= {"nodes/n1/nft_list_ruleset": text} if text else {}
     assert only(asked(build(tmp_path, files), "default/p11", "192.168.9.1")).split()[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("switches", "verdict"), [(None, "unknown"), ("net.ipv4.ip_forward = 1\nnet.ipv4.conf.veth1.proxy_arp = 0\n", "unreachable")]
+)
+def test_whether_a_host_answers_for_others_is_known_by_its_switches(switches: str | None, verdict: str, tmp_path: Path) -> None:
+    """Pods whose router is 169.254.1.1 live by proxy_arp."""
+    files, folder = node(1, "default via 192.168.9.254 dev eth0\n"), "nodes/n1/netns/default_p11"
+    files[f"{folder}/ip_route"] = "default via 169.254.1.1 dev eth0\n169.254.1.1 dev eth0 scope link\n"
+    files["nodes/n1/sysctl_net"] = switches or ""
+    files = files if switches else {name: text for name, text in files.items() if name != "nodes/n1/sysctl_net"}
+    assert only(asked(build(tmp_path, files), "default/p11", "192.168.9.1", protocol="ICMP", port=0)).split()[0] == verdict
+
+
+NODES = "".join(
+    f"---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{one}}}\nstatus: {{addresses: [{{type: InternalIP, address: 192.168.9.{one}}}]}}\n"
+    for one in (1, 2)
+)
+
+
+@pytest.mark.parametrize(("objects", "verdict"), [({}, "reachable"), ({"k8s/nodes.yaml": NODES}, "unknown")])
+def test_where_a_node_that_was_not_captured_sends_packets_is_not_known(
+    objects: dict[str, str], verdict: str, tmp_path: Path
+) -> None:
+    network = build(tmp_path, node(1, "10.99.0.0/24 via 192.168.9.2 dev eth0\n"), objects)
+    assert only(asked(network, "default/p11", "10.99.0.5")).split()[0] == verdict
+
+
+def test_an_address_of_a_host_whose_interfaces_were_not_captured_is_not_outside(tmp_path: Path) -> None:
+    files = {
+        "nodes/n2/ip_route_show_table_all": "local 192.168.9.2 dev eth0 table local proto kernel scope host src 192.168.9.2\n"
+    }
+    found = only(asked(build(tmp_path, node(1), files), "default/p11", "192.168.9.2"))
+    assert found.startswith("unknown n2, which has 192.168.9.2, was not captured")

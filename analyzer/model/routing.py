@@ -176,6 +176,16 @@ def default_rules(family: int, scope: Scope) -> tuple[RoutingRuleFact, ...]:
     )
 
 
+def told_by_routes(routes: Mapping[int, Mapping[int, Sequence[RouteFact]]]) -> Iterator[Address]:
+    """The addresses for which there is a local route, as the kernel keeps one for each (``fib_add_ifaddr``, ``addrconf_dad_completed``)."""
+    for family in (4, 6):
+        for route in routes.get(family, {}).get(LOCAL, ()):
+            of = route.destination
+            loopback = of.value >> 24 == 127 if family == 4 else of.value == 1
+            if route.kind == "local" and of.length == WIDTH[family] and not loopback:
+                yield Address(family, of.value)
+
+
 def local_table(
     family: int, addresses: Sequence[AddressFact], links: Mapping[str, LinkFact], scope: Scope
 ) -> tuple[RouteFact, ...]:

@@ -15,6 +15,7 @@ from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, LinkFact, Macvlan, Vlan
 from analyzer.model.gaps import ROUTING, could_concern
 from analyzer.model.network import Interface, Namespace, Network, Segment
+from analyzer.model.routing import told_by_routes
 from analyzer.model.wires import hosted, loose, may_meet, may_take, not_known, taking_not_known, undescribed, wired_macs
 from analyzer.ranges import Ranges, normalised, union
 from analyzer.source import Gap, Scope
@@ -93,8 +94,11 @@ def routed(context: Context, at: Interface) -> Transfer:
         f"no interface on the network of {at} takes what is for the next hop, which another interface of the capture has"
     )
     gone = End(Leave(at.scope, f"an address that nobody in the capture has is reached beyond {at}"))
-    leave = If(OF_TUNNEL, End(Unknown(f"the packet of a tunnel leaves the capture by {at}")), gone)
+    leave: Transfer = If(OF_TUNNEL, End(Unknown(f"the packet of a tunnel leaves the capture by {at}")), gone)
     lost, behind = claimed(context, at)
+    leave = (
+        by_value(Field.NEXT_HOP, {value: way for value, way in behind.items() if value not in lost}, leave) if behind else leave
+    )
     owned = owners_of(context)
     rows = {value: by_router(context, at, Address(context.family, value)) for value in owned.nodes} | behind
     single_ones = [((value, value), row) for value, row in rows.items()]
@@ -222,6 +226,8 @@ def unheld(context: Context) -> Iterator[tuple[str, Address]]:
     cluster, owners = context.network.cluster, context.network.owners
     every = [(f"{pod.namespace}/{pod.name}", own) for pod in cluster.pods.values() for own in pod.addresses]
     every += [(f"node:{node.name}", own) for node in cluster.nodes.values() for _, own in node.addresses]
+    hidden = {scope: space for scope, space in context.network.namespaces.items() if "ip-addr" in space.missing}
+    every += [(str(scope), own) for scope, space in hidden.items() for own in told_by_routes(space.routes)]
     return ((who, own) for who, own in every if own.family == context.family and own not in owners)
 
 

@@ -9,7 +9,7 @@ from analyzer.addresses import host_prefix
 from analyzer.facts.routes import LOCAL
 from analyzer.solve.walk import reverse
 from analyzer.solve.walk.index import Space
-from analyzer.solve.walk.proxying import internet_closed, may_stand_in, proxies, silent
+from analyzer.solve.walk.proxying import internet_closed, may_stand_in, not_told, proxies, silent
 from analyzer.solve.walk.route_answers import NotKnown, Query, Refused, Route
 from analyzer.solve.walk.route_lookup import look_up
 from analyzer.solve.walk.sources import on_network
@@ -38,6 +38,9 @@ def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span
         return Dropped(told.reason, told.at) if isinstance(told, Dropped) else silent("its routes are not known")
     if found.kind == "local":
         return ignored(walk, space, device, asked) or found.fact.at
+    if (unset := not_told(space, device, found)) is not None:
+        reason = f"whether {space.place} answers for {target} on {device} is not known: {unset} of it was not captured"
+        return Undecided(reason, None, f"sysctl_net of {space.place}", tuple(walk.hops))
     if found.kind != "unicast" or internet_closed(space, device):
         return silent(f"{space.place} does not forward")
     return proxies(space, device, target, found)

@@ -22,6 +22,16 @@ def internet_closed(space: Space, device: str) -> bool:
     return not (own if own is not None else space.whole(4, "forwarding"))
 
 
+def not_told(space: Space, device: str, found: Route) -> str | None:
+    """The switch that would say whether a host answers for what it routes elsewhere, where the switches were not captured, and not one that is there
+    says that it does not."""
+    if "sysctl" not in space.namespace.missing or found.kind != "unicast" or found.ways[0].device == device:
+        return None
+    own = space.setting(4, device, "proxy_arp")
+    forwards = space.switch("net.ipv4.ip_forward")
+    return None if own == 0 or forwards == 0 else "proxy_arp"
+
+
 def proxies(space: Space, device: str, target: Address, found: Route) -> Span | Dropped | None:
     """``arp_fwd_proxy``, ``arp_fwd_pvlan`` and ``pneigh_lookup``: where it says that the host answers for another."""
     key = device.replace(".", "/")

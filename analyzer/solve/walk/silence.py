@@ -108,7 +108,8 @@ def silent(walk: Walk, at: Interface, target: Address) -> bool:
 def plain(walk: Walk, space: Space, at: Interface) -> bool:
     """Whether nothing is on the way from an interface up to the host, and nothing that the host's silence depends on is open."""
     sure = memory_of(space, 4).plain and not reverse.full_check(space) and space.granted.keys().isdisjoint(DEFAULTS)
-    return sure and inward(walk, space, at) and not space.greater(4, at.device, "rp_filter")
+    told = space.namespace.missing.keys().isdisjoint(("ip-addr", "sysctl"))
+    return sure and told and inward(walk, space, at) and not space.greater(4, at.device, "rp_filter")
 
 
 def inward(walk: Walk, space: Space, at: Interface) -> bool:

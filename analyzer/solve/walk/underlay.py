@@ -78,6 +78,10 @@ def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, rout
 def outside(walk: Walk, at: Interface, next_hop: Address, destination: Address, packet: HookPacket, route: Route) -> Endings:
     """A packet to an address that no captured interface has: it leaves, unless the API says whose it is."""
     claim = walk.index.claimed.get(destination)
+    who, captured = walk.index.claimed.get(next_hop, ("", True))
+    if claim is None and not captured:
+        words = f"{who}, which has {next_hop}, was not captured: where it sends packets to {destination} is not known"
+        return walk.undecided(words, route.fact.at, f"the state of {who}")
     if claim is None:
         walk.tell(at.scope, "leave", f"{packet.packet} leaves by {at.device} to {next_hop}", route.fact.at, packet.packet)
         return [Left(at, packet, tuple(walk.hops))]
