@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.addresses import host_prefix
-from analyzer.facts.kubernetes import ServiceFact
+from analyzer.facts.kubernetes import OtherObjectFact, ServiceFact
 from analyzer.policy.decision import decide
 from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.terms import Kind
+from analyzer.policy.world import mapping
 from analyzer.query.masquerading import masquerades_all, node_seen
 from analyzer.query.policies import Policies
 from analyzer.query.policy_outcomes import FATES, Wanted, families_of, flow_for, named, nowhere, one_way
@@ -25,6 +26,8 @@ from analyzer.query.policy_services import (
 from analyzer.solve.packet import ICMP, PROTOCOL_NAMES, Fate, Hop, Outcome
 
 FROM_OUTSIDE = ("NodePort", "LoadBalancer")
+# Systems of Cilium's agent.
+SYSTEMS = ("cilium", "gke-dataplane-v2")
 
 
 def past_balancer(policies: Policies, sender: Entity, key: tuple[str, str], wanted: Wanted, target: str) -> Iterator[Outcome]:
@@ -52,6 +55,10 @@ def to_service(
     name, protocol, port = f"service {'/'.join(key)}", wanted.protocol, wanted.port
     if not port and protocol == ICMP and service.ports:
         protocol, port = service.ports[0].protocol, service.ports[0].port
+    if sender.kind is not Kind.OUTSIDE and (redirect := redirecting(policies, service)) is not None:
+        words = f"{redirect.kind} {redirect.namespace}/{redirect.name} leads what asks for {name} to pods on the sender's node, which is not followed"
+        yield Outcome(Fate.UNKNOWN, reason=words, at=redirect.at)
+        return
     found = at_port(policies.world, *key, protocol, port)
     if sender.kind is Kind.OUTSIDE and service.type not in FROM_OUTSIDE and not service.external_addresses:
         yield nowhere(f"{name} has no address that is reached from outside: its type is {service.type}", service.at)
@@ -68,6 +75,19 @@ def to_service(
     else:
         for item in found:
             yield through(policies, sender, service, item, wanted)
+
+
+def redirecting(policies: Policies, service: ServiceFact) -> OtherObjectFact | None:
+    """Cilium's policy that leads what asks for a service elsewhere (cilium.io/v2, CiliumLocalRedirectPolicy), by its name or its address."""
+    if policies.profile.name not in SYSTEMS:
+        return None
+    for item in policies.world.by_kind.get("CiliumLocalRedirectPolicy", ()):
+        front = mapping(mapping(item.document.get("spec")).get("redirectFrontend"))
+        by_name, by_address = mapping(front.get("serviceMatcher")), mapping(front.get("addressMatcher"))
+        named = (by_name.get("namespace"), by_name.get("serviceName")) == (service.namespace, service.name)
+        if named or str(by_address.get("ip")) in map(str, service.cluster_addresses):
+            return item
+    return None
 
 
 def on_node(
