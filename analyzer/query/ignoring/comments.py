@@ -9,11 +9,12 @@ from analyzer.findings import Edit, Ignored
 from analyzer.query.ignoring.ignore import Ignore
 from analyzer.source import Source, Span
 
-SIGN = "analyze"
+SIGN = "analy"
+"""What all of them have, those that are misspelt too."""
 COMMENT = re.compile(
     r"^(?P<before>.*?)(?:#|//|;)[ \t]*analyze:[ \t]*ignore(?P<file>-file)?[ \t]*\[(?P<rules>[^\]\n]{1,1000})\][ \t]*:?[ \t]*(?P<reason>.*)$"
 )
-MEANT = re.compile(r"^(?P<before>.*?)(?:#|//|;)[ \t]*analyzer?[ \t]*:[ \t]*(?P<said>ignore\b.*)$")
+MEANT = re.compile(r"^(?P<before>.*?)(?:#|//|;)[ \t]*analy[sz]er?[ \t]*:[ \t]*(?P<said>ignore\b.*)$")
 EMPTY = re.compile(r"\s*(?:#.*)?$")
 
 
