@@ -40,6 +40,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...], bool]] = 
     'chassis-address-not-of-node': ('error', (), {}, ('chassis',), False),
     'chassis-address-shared': ('error', (), {}, ('chassis',), False),
     'cilium-beside-kube-proxy': ('warning', (), {}, ('namespaces',), False),
+    'cilium-config-refused': ('error', (), {}, ('cluster.config_maps',), False),
     'cilium-egress-gateway-unfit': ('error', (), {}, ('cluster.others', 'namespaces'), False),
     'cilium-endpoint-missing': ('error', (), {}, ('namespaces',), False),
     'cilium-endpoint-not-ready': ('warning', (), {}, ('namespaces',), False),
