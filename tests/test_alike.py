@@ -308,7 +308,7 @@ def test_faults_that_nodes_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_chains_that_iptables_shows_are_no_chains_of_nft(tmp_path: Path) -> None:
-    """Nodes whose ``nft list ruleset`` was captured too are alike, unless it has a chain that iptables does not show."""
+    """Nodes whose ``nft list ruleset`` was captured too are alike, but for one that has a chain that iptables does not show."""
     shape = Shape(nodes=6, pods=3, services=3, node_ports=2)
     write(tmp_path, shape)
     for number in range(shape.nodes):
@@ -320,7 +320,22 @@ def test_chains_that_iptables_shows_are_no_chains_of_nft(tmp_path: Path) -> None
     assert found is not None
     assert [len(members) for members in found.nodes.values()] == [6]
     (tmp_path / "nodes" / "n3" / "nft_list_ruleset").write_text(text.replace("filter {", "mine {", 1))
-    assert kinds(read_input((str(tmp_path),)).network) is None
+    found = kinds(read_input((str(tmp_path),)).network)
+    assert found is not None
+    assert sorted(len(members) for members in found.nodes.values()) == [1, 5]
+
+
+def test_rules_about_questions_for_neighbours_are_looked_at(tmp_path: Path) -> None:
+    """A node that drops what is sent to IPv6's multicast addresses is like no other, though nobody has such an address."""
+    shape = Shape(nodes=6, pods=3, services=3)
+    write(tmp_path, shape)
+    for number in range(shape.nodes):
+        rule = "-A INPUT -d ff02::/16 -j DROP\n" if number == 3 else ""
+        text = f"*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rule}COMMIT\n"
+        (tmp_path / "nodes" / f"n{number}" / "ip6tables-save").write_text(text)
+    found = kinds(read_input((str(tmp_path),)).network)
+    assert found is not None
+    assert sorted(len(members) for members in found.nodes.values()) == [1, 5]
 
 
 def test_all_that_a_namespace_has_is_looked_at_or_said_to_be_of_no_account() -> None:

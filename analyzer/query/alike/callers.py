@@ -24,9 +24,8 @@ from analyzer.query.grouping import Group
 from analyzer.query.parties import Portal
 from analyzer.ranges import Ranges, single
 from analyzer.solve.sets.joint import Joint, Row
-from analyzer.solve.sets.regions import State, entered, narrowed, values_of, variables
+from analyzer.solve.sets.regions import State, entered, narrowed, of_others, values_of, variables
 from analyzer.solve.sets.sifting import combinations
-from analyzer.solve.states import FIELDS
 from analyzer.source import Scope
 from analyzer.transfer.ir import Field
 
@@ -289,8 +288,7 @@ def widened(few: FewCallers, item: Lost, seen: dict[object, tuple[int, Asked]]) 
     away = {name for one in together for name in one.names} | set(names)
     region = {name: ranges for name, ranges in state.region.items() if name not in away}
     joints = (*left, Joint((*names, *beside), tuple(rows))) if rows else ()
-    kept = tuple(pair for pair in state.together if pair.equal)
-    return State(region, (0,) * len(FIELDS), together=kept, fresh=state.fresh, joints=joints)
+    return of_others(state, region, joints)
 
 
 def every(few: FewCallers, like: int) -> Iterator[tuple[Ranges, ...]]:

@@ -22,7 +22,7 @@ from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Point
 from analyzer.transfer.other_version import OUTER
 
-CHAIN = "chain"
+CHAINS = ("chain", "nft chain")
 Few = Thin | FewCallers
 
 
@@ -131,7 +131,8 @@ def astray(few: Few, found: Analysis) -> bool:
     unread = few.kinds.unread
     if isinstance(few, FewCallers):
         unread -= few.services.chains
-        return any(point.stage.removeprefix(OUTER) == CHAIN and point.detail in unread for point in found.points)
+        return any(point.stage.removeprefix(OUTER) in CHAINS and point.detail in unread for point in found.points)
     return bool(unread) and (
-        found.count.families or any(point.stage.removeprefix(OUTER) == CHAIN and point.detail in unread for point in found.points)
+        found.count.families
+        or any(point.stage.removeprefix(OUTER) in CHAINS and point.detail in unread for point in found.points)
     )

@@ -75,6 +75,12 @@ class Untold(Exception):
     """Something whose owners cannot be told: nothing is taken to be alike."""
 
 
+class Beginning(NamedTuple):
+    """How names of devices begin that a test is for."""
+
+    name: str
+
+
 class Shown(NamedTuple):
     """What gives the values of the fields of a kind of record that say something of packets, and which of them is a MAC."""
 
@@ -143,6 +149,9 @@ class Writer:
                 return self.nobodys(value) if item is None else self.owned(item)
             case Prefix():
                 return self.network(value)
+            case Beginning(name):
+                self.wild.add(name)
+                return ("begins", name)
             case str():
                 item = self.devices.get(value)
                 return value if item is None else self.owned(item)

@@ -13,7 +13,6 @@ from analyzer.query.alike.chains import Entry, Reached
 from analyzer.query.alike.dispatch import Dispatching
 from analyzer.query.alike.forms import Untold
 from analyzer.query.alike.identities import Identities
-from analyzer.transfer.nft.tables import saved
 
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 NEGLECTED = {
@@ -41,7 +40,7 @@ def alone(space: Namespace) -> bool:
     """Whether a namespace has something that no record tells: with a VRF its sockets count, else packets that are delivered have arrived, whoever listens."""
     heard = space.listeners is not None or bool(space.listed)
     known = space.switches or space.virtual_servers or space.wireguard_peers or space.wireguard or space.cilium is not None
-    return bool(known) or native(space) or (heard and any(isinstance(link.kind, Vrf) for link in space.links.values()))
+    return bool(known) or unseen(space) or (heard and any(isinstance(link.kind, Vrf) for link in space.links.values()))
 
 
 def records(network: Network, space: Namespace) -> Iterator[Record]:
@@ -74,10 +73,10 @@ def records(network: Network, space: Namespace) -> Iterator[Record]:
     )
 
 
-def native(space: Namespace) -> bool:
-    """Whether nft has chains that see packets, beside those that iptables shows."""
-    chains = ((table, chain) for table in space.nft_tables for chain in table.chains.values() if chain.base is not None)
-    return any(not chain.inert for chain in space.nft_chains) or any(not saved(space, table, chain) for table, chain in chains)
+def unseen(space: Namespace) -> bool:
+    """Whether nft has a chain that sees packets in a table whose rules were not read."""
+    read = {(table.family, table.name, name) for table in space.nft_tables for name in table.chains}
+    return any(not chain.inert and (chain.family, chain.table, chain.name) not in read for chain in space.nft_chains)
 
 
 def native_tables(space: Namespace) -> tuple[tuple[str, str], ...]:

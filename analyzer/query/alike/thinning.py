@@ -20,8 +20,7 @@ from analyzer.query.flows import Lost, Sender, asked, origin, senders_of, spelle
 from analyzer.query.grouping import Group
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.solve.sets.joint import Joint, Row
-from analyzer.solve.sets.regions import Result, State, entered, narrowed, values_of, variables
-from analyzer.solve.states import FIELDS
+from analyzer.solve.sets.regions import Result, State, entered, narrowed, of_others, values_of, variables
 from analyzer.source import Scope, Span
 from analyzer.transfer.ir import Field
 
@@ -301,8 +300,7 @@ def widened(thin: Thin, item: Lost, seen: set[object]) -> State | None:
     region = {name: ranges for name, ranges in state.region.items() if name not in names}
     left = tuple(one for one in state.joints if one not in together)
     joints = (*left, Joint((source, target, *beside), tuple(rows))) if rows else ()
-    kept = tuple(pair for pair in state.together if pair.equal)
-    return State(region, (0,) * len(FIELDS), together=kept, fresh=state.fresh, joints=joints)
+    return of_others(state, region, joints)
 
 
 def alike(thin: Thin, sources: Ranges, targets: Ranges, differ: bool) -> Iterator[Pairs]:

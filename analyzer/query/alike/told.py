@@ -7,7 +7,7 @@ which addresses somebody has, as others' rules are not read.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple, TypeVar
@@ -18,6 +18,8 @@ from analyzer.query.alike.chains import Reached
 from analyzer.query.alike.forms import Writer
 from analyzer.query.alike.identities import Identities
 from analyzer.query.alike.ip_sets import forms, held_by, tellable
+from analyzer.query.alike.native import Native, NativeEntered
+from analyzer.query.alike.native_services import NativeReader
 from analyzer.query.alike.records import Entered, Record, records, rules
 from analyzer.query.alike.services import NOBODY, Reader, Services, Table, service_addresses
 from analyzer.ranges import EMPTY, Ranges, normalised
@@ -26,6 +28,8 @@ from analyzer.source import Scope
 
 AT_ONCE = 7
 """The nodes whose pods ask services together."""
+ASKING = ((0xFE80 << 112, (0xFEC0 << 112) - 1), (0xFF << 120, (1 << 128) - 1))
+"""Where IPv6's questions for neighbours and their answers go, which pass the rules too: link-local and multicast addresses (RFC 4291, RFC 4861)."""
 Key = TypeVar("Key")
 ABOUT_PEERS = frozenset({"route", "neighbour", "forwarding"})
 ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "filter", "sysctl", "dispatch"})
@@ -42,7 +46,7 @@ class Share(NamedTuple):
     wide: frozenset[Prefix] = frozenset()
     wild: frozenset[str] = frozenset()
     spoken: frozenset[Address] = frozenset()
-    entered: tuple[Entered, ...] = ()
+    entered: tuple[Entered | NativeEntered, ...] = ()
     unread: frozenset[str] = frozenset()
     sets: frozenset[int] = frozenset()
     apart: frozenset[str] = frozenset()
@@ -103,6 +107,7 @@ class Kept:
     ground: Ground | None = None
     reached: Reached | None = None
     reader: Reader | None = None
+    native: NativeReader | None = None
 
 
 @dataclass(slots=True)
@@ -119,7 +124,7 @@ class Told:
     sets: dict[int, LookUp] = field(default_factory=dict)
     apart: dict[Scope, frozenset[str]] = field(default_factory=dict)
     spoken: set[Address] = field(default_factory=set)
-    entered: dict[Scope, tuple[Entered, ...]] = field(default_factory=dict)
+    entered: dict[Scope, tuple[Entered | NativeEntered, ...]] = field(default_factory=dict)
     services: Services | None = None
     unread: frozenset[str] = frozenset()
     ports: Ranges = EMPTY
@@ -198,7 +203,7 @@ def reached_by(kept: Kept, ground: Ground) -> Reached:
         and (old.owned, old.services, old.sets) == (ground.owned, ground.services, ground.sets)
     ):
         return kept.reached
-    values: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+    values: dict[int, list[tuple[int, int]]] = {4: [], 6: [*ASKING]}
     for address in chain(ground.owned, ground.services):
         values[address.family].append((address.value, address.value))
     destinations = {family: normalised(pairs) for family, pairs in values.items()}
@@ -215,7 +220,7 @@ def part_of(network: Network, space: Namespace, kept: Kept, before: Part | None,
     if others is None:
         others = share_of(kept, space, records(network, space))
     if said is None:
-        said = share_of_rules(kept, space) if space.rulesets else NOTHING
+        said = share_of_rules(kept, space) if space.rulesets or space.nft_tables else NOTHING
     return Part(space, others, said)
 
 
@@ -228,7 +233,8 @@ def share_of_rules(kept: Kept, space: Namespace) -> Share:
     tables: dict[int, LookUp] = {}
     sets = forms(space, known, kept.ground.sets, kept.said, tables)
     kept.sets.update(tables)
-    found = share_of(kept, space, (one for ruleset in space.rulesets for one in rules(ruleset, own, space, known)), sets)
+    told = (one for ruleset in space.rulesets for one in rules(ruleset, own, space, known))
+    found = share_of(kept, space, chain(told, Native(space, own).records()), sets)
     return found._replace(
         sets=frozenset(tables),
         apart=frozenset(own.apart),
@@ -247,9 +253,9 @@ def share_of(kept: Kept, space: Namespace, said: Iterable[Record], sets: Mapping
     common: list[int] = []
     alone: set[Scope] = set()
     pods, peers = dict[Scope, list[int]](), dict[Scope, list[int]]()
-    entered: list[Entered] = []
+    entered: list[Entered | NativeEntered] = []
     for kind, about, record in said:
-        if isinstance(record, Entered):
+        if isinstance(record, Entered | NativeEntered):
             entered.append(record)
             continue
         form = (kind, writer.record(record))
@@ -301,13 +307,15 @@ def services_of(network: Network, told: Told, kept: Kept, shares: Iterable[Share
     assert kept.ground is not None
     known, services = kept.ground.known, kept.ground.services
     led = {name for share in shares for name in share.led}
-    if not services or any(share.hidden for share in shares):
+    if not services or any(share.hidden for share in shares) or any(map(mixed, told.entered.values())):
         return None
     if kept.reader is None:
         devices = frozenset(name for held in known.devices.values() for name in held)
         kept.reader = Reader(network, Writer(known, NOBODY), devices)
+        kept.native = None
     kept.reader.network = network
-    kept.tables = dict(tables_of(told, kept, kept.reader))
+    kept.native = kept.native or NativeReader(kept.reader)
+    kept.tables = dict(tables_of(told, kept, kept.reader, kept.native))
     tables = [table for _, table in kept.tables.values()]
     for table in tables:
         told.wide |= table.wide
@@ -327,12 +335,23 @@ def services_of(network: Network, told: Told, kept: Kept, shares: Iterable[Share
     return Services({scope: table.number for scope, (_, table) in kept.tables.items()}, kept.reader.said, held, entered)
 
 
-def tables_of(told: Told, kept: Kept, reader: Reader) -> Iterator[tuple[Scope, tuple[Share, Table]]]:
+def tables_of(told: Told, kept: Kept, reader: Reader, native: NativeReader) -> Iterator[tuple[Scope, tuple[Share, Table]]]:
     """What each node says of services, as before where its rules say what they did."""
     for scope, entered in told.entered.items():
         if not scope.namespace:
             share, before = kept.parts[scope].rules, kept.tables.get(scope)
-            yield scope, before if before is not None and before[0] is share else (share, reader.table(entered))
+            yield scope, before if before is not None and before[0] is share else (share, table_of(reader, native, entered))
+
+
+def table_of(reader: Reader, native: NativeReader, entered: Sequence[Entered | NativeEntered]) -> Table:
+    """What a node says of services, by rules of iptables or of nft."""
+    own = [one for one in entered if isinstance(one, NativeEntered)]
+    return native.table(own) if own else reader.table([one for one in entered if isinstance(one, Entered)])
+
+
+def mixed(entered: Sequence[Entered | NativeEntered]) -> bool:
+    """Whether rules of both kinds are for single services."""
+    return len(set(map(type, entered))) > 1
 
 
 def networks(known: Identities, address: Address) -> tuple[object, ...]:

@@ -322,3 +322,13 @@ def few(ranges: Ranges, mask: int, value: int) -> Ranges | None:
     if sum(high - low + 1 for low, high in ranges) > 4096:
         return None
     return joined((item, item) for low, high in ranges for item in range(low, high + 1) if item & mask == value)
+
+
+def of_others(state: State, region: Mapping[str, Ranges], joints: tuple[Joint, ...]) -> State:
+    """A set of packets with other values; of variables that equal another, those whose other is left."""
+    known, kept = {*region, *(name for one in joints for name in one.names)}, list[Together]()
+    for pair in reversed(state.together):
+        if pair.equal and pair.left in known:
+            known.add(pair.right)
+            kept.append(pair)
+    return State(region, (0,) * len(FIELDS), together=tuple(reversed(kept)), fresh=state.fresh, joints=joints)
