@@ -25,6 +25,7 @@ from analyzer.query.tables import main_route
 from analyzer.query.tunnels import Vxlan
 from analyzer.rule import Address, Attachment, Finding, Namespace, Network, Rule, Severity
 
+LINK_LOCAL = 0xA9FE  # 169.254.0.0/16: Calico and others, whose hosts answer for it by proxy ARP
 OUTSIDE = {4: Address(4, 0x08080808), 6: Address(6, 0x2001 << 112 | 1)}
 
 
@@ -91,7 +92,9 @@ def of_pods(
         yield RULE.finding(
             route.at,
             f"{pod.name} sends to gateway {gateway}, which no interface of {node} has{others}",
-            help=f"give {node}'s bridge the address {gateway}",
+            help=f"let {node} answer for it: proxy_arp=1 on its end of the pod's interface"
+            if gateway.value >> 16 == LINK_LOCAL
+            else f"give {node}'s bridge the address {gateway}",
             certain=certain and "ip-addr" not in root.missing and not root.gaps.get("ip-addr"),
         )
 
