@@ -19,6 +19,7 @@ from analyzer.policy.exclusions import only_excludes
 from analyzer.policy.named_system import systems_named
 from analyzer.policy.profiles import ADMIN, ANTREA_KINDS, CLUSTER, PROFILES, UNKNOWN_SYSTEM, Profile
 from analyzer.policy.reading import group_of
+from analyzer.policy.secondary import makes_primary
 from analyzer.policy.world import mapping
 from analyzer.source import Span
 
@@ -232,11 +233,10 @@ def objects(network: Network) -> Iterator[Sign]:
 
 
 def settled(profile: Profile, cluster: Cluster) -> Profile:
-    """The profile as the objects set the system. Security groups of pods hold for what their own node sends, too: whether it is admitted is then
-    open where policies do not admit it."""
-    change: Callable[[Profile, Cluster], Profile] | None = SETTINGS.get(profile.name)
-    found = change(profile, cluster) if change is not None else profile
-    guarded = any(group_of(item) == "vpcresources.k8s.aws" for item in cluster.others)
+    """The profile as the objects set the system. Security groups of pods hold for what their own node sends, too, and of a node nothing but the kubelet's
+    probes gets to pods of a primary network of their own: whether it is admitted is then open where policies do not admit it."""
+    found = change(profile, cluster) if (change := SETTINGS.get(profile.name)) is not None else profile
+    guarded = any(group_of(item) == "vpcresources.k8s.aws" or makes_primary(item) for item in cluster.others)
     return replace(found, own_node_admitted=None) if guarded and found.own_node_admitted else found
 
 

@@ -13,9 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer.addresses import Address, address
+from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.model.cluster import Cluster
 from analyzer.policy.entities import Entity
 from analyzer.policy.profiles import Profile
+from analyzer.policy.reading import group_of
 from analyzer.policy.world import World, mapping, pod_template, port_names_of, templates, world_of
 
 STATUS, ASKED = "k8s.v1.cni.cncf.io/network-status", "k8s.v1.cni.cncf.io/networks"
@@ -30,6 +32,15 @@ def attached(annotations: Mapping[str, Any], namespace: str) -> dict[str, tuple[
         items = [item for item in listed(status) if not item.get("default") and isinstance(item.get("name"), str)]
         return joined((qualified(item["name"], namespace), item.get("ips")) for item in items)
     return joined(asked(str(annotations.get(ASKED) or ""), namespace))
+
+
+def makes_primary(item: OtherObjectFact) -> bool:
+    """Whether an object makes a network of their own for pods (docs/features/user-defined-networks of OVN-Kubernetes)."""
+    if group_of(item) != "k8s.ovn.org" or item.kind not in ("UserDefinedNetwork", "ClusterUserDefinedNetwork"):
+        return False
+    spec = mapping(item.document.get("spec"))
+    network = mapping(spec.get("network")) if item.kind.startswith("Cluster") else spec
+    return any(mapping(part).get("role") == "Primary" for part in network.values() if isinstance(part, Mapping))
 
 
 def asked(text: str, namespace: str) -> Iterator[tuple[str, Any]]:
