@@ -1,4 +1,4 @@
-"""JSON inside a value of an object, such as the ``config`` of a NetworkAttachmentDefinition, with the places that its parts have in the file.
+"""JSON or YAML inside a value of an object, such as the ``config`` of a NetworkAttachmentDefinition, with the places that its parts have in the file.
 
 The value was written as a block, quoted or plain YAML scalar, or as a JSON string: quotes, escapes, folded lines and indentation lie between its
 characters. Blanks aside, the characters stand in the same order; they are found again one by one (YAML 1.2 sections 7.3 and 8.1, RFC 8259
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from analyzer.parsers import _yaml
 from analyzer.parsers._json_documents import documents
 from analyzer.source import Gap, Source, Span, line_start
 
@@ -88,6 +89,13 @@ def inside(text: str, at: Span, source: Source | None, read: str | None = None) 
     if len(found) > 1:
         return Inside(None, {(): at}, "there is more than one value")
     return Inside(first.value, InnerPlaces(first.places, text, source, at))
+
+
+def yaml_inside(text: str, at: Span, source: Source | None) -> Iterator[Inside]:
+    """The YAML documents that a text holds, but for those that cannot be read."""
+    for item in _yaml.documents(Source(at.path, text)) if len(text) <= LIMIT else ():
+        if not isinstance(item, Gap):
+            yield Inside(item.value, InnerPlaces(item.places, text, source, at))
 
 
 def part_of(text: str, at: Span, source: Source | None, begin: int, end: int) -> Span:
