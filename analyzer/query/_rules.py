@@ -98,7 +98,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...], bool]] = 
     'kube-ovn-object-refused': ('error', (), {}, ('cluster.others',), False),
     'kube-ovn-subnets-overlap': ('error', (), {}, ('cluster.others',), False),
     'kube-proxy-config-refused': ('error', (), {}, ('cluster.config_maps', 'cluster.others'), False),
-    'kube-router-config-refused': ('error', (), {}, ('cluster.nodes', 'cluster.settings'), False),
+    'kube-router-config-refused': ('error', (), {}, ('cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.settings'), False),
     'kube-router-tunnel-names-collide': ('error', (), {}, ('cluster.settings',), False),
     'lease-range-full': ('warning', (), {}, ('cluster.config_maps', 'cluster.others', 'files'), False),
     'lease-without-pod': ('warning', (), {}, ('files',), False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,8 @@ WORD = re.compile(r"(?<![\w-])(--?[A-Za-z0-9][\w-]*)(?:=(\"[^\"]*\"|'[^']*'|[^\s
 @dataclass(frozen=True, slots=True)
 class Program:
     """A container: the object it is of, its name and where that stands, its flags (``--cluster-cidr``) and its environment. ``elsewhere``:
-    the variables whose values come from other objects; None where all of these may (``envFrom``)."""
+    the variables whose values come from other objects; None where all of these may (``envFrom``). ``repeated``: flags that are given more than
+    once, of which the last is kept: lists add up."""
 
     fact: ObjectFact = field(compare=False, repr=False)
     container: str
@@ -34,6 +36,7 @@ class Program:
     environment: Mapping[str, Located]
     at: Span = field(compare=False, repr=False)
     elsewhere: frozenset[str] | None = frozenset()
+    repeated: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -59,15 +62,16 @@ def programs(objects: Iterable[ObjectFact]) -> Iterator[Program]:
 
 def program(fact: ObjectFact, item: Mapping[str, Any], path: tuple[str | int, ...]) -> Program:
     """One container."""
-    flags: dict[str, Located] = {}
+    given: list[tuple[str, Located]] = []
     for part in ("command", "args"):
         found = item.get(part)
         words = [str(word) for word in found] if isinstance(found, list) else []
         for index, word in enumerate(words):
             at = fact.place(*path, part, index)
-            flags.update(flags_of(word, words[index + 1 :], at, fact.place(*path, part, index + 1)))
+            given += flags_of(word, words[index + 1 :], at, fact.place(*path, part, index + 1))
     name, written = str(item.get("name")), environment(fact, item, path)
-    return Program(fact, name, flags, written, fact.place(*path, "name"), elsewhere(item, written))
+    repeated = frozenset(flag for flag, count in Counter(flag for flag, _ in given).items() if count > 1)
+    return Program(fact, name, dict(given), written, fact.place(*path, "name"), elsewhere(item, written), repeated)
 
 
 def flags_of(word: str, rest: list[str], at: Span, after: Span) -> Iterator[tuple[str, Located]]:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.model.network import Network
+from analyzer.model.systems.programs import programs
 from analyzer.query.cni.fields import is_address
 from analyzer.query.refusals import Refusal
+from analyzer.query.systems import kube_router_flags
 from analyzer.query.systems.kubernetes import settings
 
 PRIVATE = ((64512, 65535), (4200000000, 4294967294))
@@ -36,6 +38,9 @@ def refusals(network: Network) -> Iterator[Refusal]:
         for part in item.value.split(","):
             if not is_address(part.strip()):
                 yield Refusal(item.at, f"--peer-router-ips: {part.strip()!r} is no address")
+    for program in programs((*network.cluster.others, *network.cluster.pods.values())):
+        if program.container == "kube-router":
+            yield from kube_router_flags.refusals(program)
     yield from nodes(network)
 
 
