@@ -2,11 +2,11 @@
 
 ## What it finds
 Subnets whose `cidrBlock` is none or a single address, a gateway outside or at its edge, `excludeIps` that cannot be read, fields that exclude each other, addresses outside the subnet; IPPools of a subnet that does not exist,
-with addresses outside it, or that share addresses with another pool. External gateways, ACLs, rules of NAT and MTUs of a subnet that cannot be, centralized gateways
+with addresses outside it, or that share addresses with another pool. External gateways, ACLs, rules of NAT, MTUs (68 to 65535) and priorities of a subnet that cannot be, centralized gateways
 without a node; VLANs and provider networks that are named and not there. VPCs with routes and peerings that cannot be; NAT gateways, external addresses
 (IptablesEIP, OvnEip) and their rules that name what is not there, addresses outside their subnet or given twice, ports that two rules share or that a floating
 address hides, an external address that is its subnet's gateway or that two floating addresses are to have, rules of OVN for nobody. Egress gateways of VPCs that are for nobody, that have fewer
-addresses than replicas or addresses outside their subnet, or that name VPCs and subnets that are not there.
+addresses than replicas or addresses outside their subnet, or that name VPCs and subnets that are not there. As a warning: a `cidrBlock` with host bits, which Kube-OVN clears.
 
 ## Why it matters
 The webhook or the controller refuses it: the subnet does not become ready and its pods stay in ContainerCreating.
@@ -18,7 +18,7 @@ The webhook or the controller refuses it: the subnet does not become ready and i
 Correct the field that is named.
 
 ## Sources
-kubeovn/kube-ovn pkg/util/validator.go (ValidateSubnet), pkg/controller/ippool.go, pkg/webhook/vpc.go, vpc_nat_gateway.go, ovn_nat_gateway.go, pkg/controller/ovn_fip.go, vpc_egress_gateway.go.
+kubeovn/kube-ovn pkg/util/validator.go (ValidateSubnet), pkg/controller/subnet.go (checkAndUpdateCIDR), ippool.go, dist/images/install.sh (the CRDs), pkg/webhook/vpc.go, vpc_nat_gateway.go, ovn_nat_gateway.go, pkg/controller/ovn_fip.go, vpc_egress_gateway.go.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@ clientv3/ippool.go and bgppeer.go), and which nodes a pool is for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from analyzer.addresses import Prefix
@@ -36,6 +36,11 @@ FELIX_WORDS = {
     "routeSource": ("CalicoIPAM", "WorkloadIPs"),
     "natOutgoingExclusions": ("IPPoolsOnly", "IPPoolsAndHostIPs"),
 }
+ADVERTISED = ("serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs")
+MARK_MASKS = ("iptablesMarkMask", "nftablesMarkMask")
+MARKS_LEAST, MARKS_WANTED, MARKS_OF_EBPF = 4, 8, 0x1FF00000
+"""Felix' marks: accept, pass and two of scratch, without which it ends; how many its documentation asks for; those of the programs of eBPF
+(felix/dataplane/driver.go, felix/bpf/tc/defs)."""
 SELECTORS = {"IPPool": ("nodeSelector", "namespaceSelector"), "BGPPeer": ("nodeSelector", "peerSelector")}
 
 
@@ -98,11 +103,13 @@ def refusals(network: Network) -> Iterator[Refusal]:
     for fact in objects(network, "BGPConfiguration", GROUP):
         yield from as_number(fact)
         yield from number_of(fact, "listenPort", 1, 65535)
+        yield from advertised(fact)
     for fact in objects(network, "FelixConfiguration", GROUP):
         for key, (low, high) in FELIX_NUMBERS.items():
             yield from number_of(fact, key, low, high)
         for key, known in FELIX_WORDS.items():
             yield from word_of(fact, key, known)
+        yield from mark_mask(fact)
     for kind in ("IPAMConfiguration", "IPAMConfig"):
         for fact in objects(network, kind, GROUP):
             yield from number_of(fact, "maxBlocksPerHost", 0, 2**31 - 1)
@@ -163,6 +170,40 @@ def peer(fact: ObjectFact) -> Iterator[Refusal]:
         if spec.get(one) and spec.get(two):
             yield Refusal(fact.place("spec", two), f"{one} and {two} cannot both be set")
     yield from as_number(fact)
+
+
+def advertised(fact: ObjectFact) -> Iterator[Refusal]:
+    """The networks of services that are announced, each a network or an address (validator.go, ``validateIPNetwork``)."""
+    for key in ADVERTISED:
+        given = spec_of(fact).get(key)
+        for index, item in enumerate(given if isinstance(given, list) else ()):
+            text = item.get("cidr") if isinstance(item, Mapping) else None
+            if text and network_in(text) is None and address_in(text) is None:
+                yield Refusal(fact.place("spec", key, index, "cidr"), f"cidr {text!r} of {key} is no network")
+
+
+def mark_mask(fact: ObjectFact) -> Iterator[Refusal]:
+    """The bits of marks that Felix may use."""
+    spec = spec_of(fact)
+    ebpf = spec.get("bpfEnabled") is True
+    for key in MARK_MASKS:
+        mask = spec.get(key)
+        if isinstance(mask, int) and not isinstance(mask, bool):
+            words, certain = unfit_mask(mask, MARKS_OF_EBPF if ebpf else 0)
+            if words:
+                yield Refusal(fact.place("spec", key), f"{key} {mask:#x} {words}", certain)
+
+
+def unfit_mask(mask: int, fixed: int) -> tuple[str, bool]:
+    """What is wrong with a mask, and whether Felix ends of it. ``fixed``: bits that it must have, which are for other things."""
+    if not 0 <= mask < 1 << 32:
+        return "is no number of 32 bits", True
+    if mask & fixed != fixed:
+        return f"lacks bits of {fixed:#x}, which the programs of eBPF use", True
+    bits = (mask & ~fixed).bit_count()
+    if bits < MARKS_LEAST:
+        return f"has {bits} bits {'beside those of eBPF' if fixed else 'set'}, and Felix needs {MARKS_LEAST}", True
+    return ("" if fixed or bits >= MARKS_WANTED else f"has {bits} bits set, and should have {MARKS_WANTED}"), False
 
 
 def selector_of(fact: ObjectFact, key: str) -> Refusal | None:

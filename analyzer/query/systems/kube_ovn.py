@@ -9,7 +9,7 @@ from itertools import combinations
 from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.network import Network
-from analyzer.query.refusals import Refusal, address_in, network_in, objects, spec_of, word_of
+from analyzer.query.refusals import Refusal, address_in, host_bits, network_in, objects, spec_of, word_of
 from analyzer.query.systems import kube_ovn_bindings, kube_ovn_egress, kube_ovn_fields, kube_ovn_nat
 from analyzer.ranges import Ranges, difference, normalised
 
@@ -105,6 +105,10 @@ def subnet(fact: ObjectFact) -> Iterator[Refusal]:
     for item in known:
         if item.length == WIDTH[item.family]:
             yield Refusal(place("spec", "cidrBlock"), f"{item} is a single address")
+    for part in str(text).split(","):
+        if host_bits(part.strip()):
+            words = f"{part.strip()} is not the address of a network: Kube-OVN takes {network_in(part.strip())}"
+            yield Refusal(place("spec", "cidrBlock"), words, certain=False)
     yield from gateway(fact, known)
     for index, span in excluded(fact):
         if span is None:

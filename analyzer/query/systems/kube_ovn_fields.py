@@ -13,7 +13,8 @@ from analyzer.query.refusals import Refusal, address_in, network_in, number_of, 
 
 GROUP = "kubeovn.io"
 DEFAULT_VPC = "ovn-cluster"
-V6_MTU = 1280
+V6_MTU, MTUS = 1280, (68, 65535)
+ROUTING_PRIORITIES = (1, 32765)
 GATEWAYS_MOST = 2
 KERNEL_TABLES = {253: "default", 254: "main", 255: "local"}
 DIRECTIONS = ("from-lport", "to-lport")
@@ -29,6 +30,10 @@ def fields(fact: ObjectFact, known: list[Prefix]) -> Iterator[Refusal]:
     mtu = spec.get("mtu")
     if isinstance(mtu, int) and 0 < mtu < V6_MTU and 6 in families:
         yield Refusal(place("spec", "mtu"), f"mtu {mtu} is below {V6_MTU}, the least of IPv6")
+    else:
+        yield from number_of(fact, "mtu", *MTUS) if mtu else ()
+    if spec.get("policyRoutingPriority"):
+        yield from number_of(fact, "policyRoutingPriority", *ROUTING_PRIORITIES)
     if spec.get("vpc") == fact.name:
         yield Refusal(place("spec", "vpc"), f"a subnet and its VPC cannot both be called {fact.name}")
     yield from egress(fact, families)

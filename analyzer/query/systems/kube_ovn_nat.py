@@ -19,6 +19,7 @@ GROUP = "kubeovn.io"
 DEFAULT_VPC, EXTERNAL = "ovn-cluster", "ovn-vpc-external-network"
 PORTS = ("externalPort", "internalPort")
 SHARE = "share"
+PRIORITY_MOST = 32767
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,9 @@ def vpc(fact: ObjectFact, kinds: Kinds) -> Iterator[Refusal]:
         if network_in(cidr) is None and address_in(cidr) is None:
             place = fact.place("spec", "staticRoutes", index, "cidr")
             yield Refusal(place, f"cidr {cidr!r} of a static route is neither a network nor an address")
-        if address_in(hop) is None and hop:
-            yield Refusal(fact.place("spec", "staticRoutes", index, "nextHopIP"), f"nextHopIP {hop!r} is no address")
+        if address_in(hop) is None:
+            words = f"nextHopIP {hop!r} is no address" if hop else "a static route needs nextHopIP"
+            yield Refusal(fact.place("spec", "staticRoutes", index, *(("nextHopIP",) if hop else ())), words)
     for index, item in items(fact, "policyRoutes"):
         yield from policy_route(fact, index, item)
     for index, item in items(fact, "vpcPeerings"):
@@ -89,7 +91,10 @@ def vpc(fact: ObjectFact, kinds: Kinds) -> Iterator[Refusal]:
 
 def policy_route(fact: ObjectFact, index: int, item: Mapping[str, Any]) -> Iterator[Refusal]:
     """A route by policy: what reroutes needs somewhere to go."""
-    action, hop = item.get("action"), str(item.get("nextHopIP") or "")
+    action, hop, priority = item.get("action"), str(item.get("nextHopIP") or ""), item.get("priority")
+    if isinstance(priority, int) and not 0 <= priority <= PRIORITY_MOST:
+        place = fact.place("spec", "policyRoutes", index, "priority")
+        yield Refusal(place, f"priority {priority} is not between 0 and {PRIORITY_MOST}, which is what OVN's policies can have")
     if action not in ("allow", "drop", "reroute"):
         yield Refusal(fact.place("spec", "policyRoutes", index, "action"), f"action {action!r} is none of allow, drop, reroute")
     elif action == "reroute" and any(address_in(part.strip()) is None for part in hop.split(",")):
