@@ -138,6 +138,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...], bool]] = 
     'object-name-invalid': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services'), False),
     'overlay-mtu-configured-too-large': ('warning', (), {}, ('cluster.nodes', 'cluster.others', 'cluster.settings', 'namespaces'), False),
     'overlay-port-shared': ('warning', (), {}, ('cluster.others', 'cluster.settings'), False),
+    'ovn-kubernetes-config-refused': ('error', (), {}, ('cluster.config_maps', 'cluster.others', 'cluster.pods'), False),
     'ovn-node-annotation-wrong': ('error', (), {}, ('chassis', 'cluster.nodes', 'namespaces'), False),
     'pod-address-not-recorded': ('error', (), {}, ('cluster.others', 'cluster.pods', 'files', 'ipam', 'node_names'), False),
     'pod-device-managed': ('warning', (), {}, ('namespaces',), False),

@@ -16,6 +16,7 @@ SYSTEM = System(
     ),
     settings=("kubernetes",),
     rules=(
+        "kube-proxy-config-refused",
         "service-*",
         "stale-*",
         "local-policy-without-endpoint",

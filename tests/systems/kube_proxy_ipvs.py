@@ -17,6 +17,7 @@ SYSTEM = System(
     ),
     settings=("kubernetes",),
     rules=(
+        "kube-proxy-config-refused",
         "ipvs-address-missing",
         "strict-arp-off",
         "leftover-proxy-mode",

@@ -14,6 +14,7 @@ SYSTEM = System(
     ),
     settings=("kubernetes",),
     rules=(
+        "kube-proxy-config-refused",
         "service-without-endpoints",
         "stale-*",
         "two-service-proxies",

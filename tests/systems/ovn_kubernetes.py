@@ -13,6 +13,7 @@ SYSTEM = System(
     settings=("ovn_kubernetes",),
     rules=(
         "ovn-node-annotation-wrong",
+        "ovn-kubernetes-config-refused",
         "node-pod-networks-overlap",
         "tunnel-*",
         "switch-*",
