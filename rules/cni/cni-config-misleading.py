@@ -2,7 +2,7 @@
 
 ## What it finds
 Misspelt fields that no plugin reads; a gateway, of addresses or of a route, that pods cannot reach, or that a pod can get as its address; whereabouts without any range; ranges that hand out the broadcast address; bounds that whereabouts silently does not heed;
-settings that keep pods of a node from each other; a mark that kube-proxy uses as well.
+settings that keep pods of a node from each other; a mark that kube-proxy uses as well; an `eniip_virtual_type` that Terway does not know, which counts as veth.
 
 ## Why it matters
 Nothing says so: pods get addresses and the network does something else than what is written.
@@ -14,7 +14,7 @@ Nothing says so: pods get addresses and the network does something else than wha
 Correct the field that is named.
 
 ## Sources
-containernetworking/plugins v1.9.1, k8snetworkplumbingwg/whereabouts pkg/iphelpers (GetIPRange).
+containernetworking/plugins v1.9.1, k8snetworkplumbingwg/whereabouts pkg/iphelpers (GetIPRange), AliyunContainerService/terway plugin/driver/types/types.go.
 """
 
 from collections.abc import Iterator

@@ -6,6 +6,16 @@ from collections.abc import Iterator
 
 from analyzer.query.cni.fields import NUMBER, TEXT, TEXTS, TRUTH, Problem, is_network
 from analyzer.query.cni.plugin import Call, Plugin, Role
+from analyzer.query.validation.values import PLACEHOLDER
+
+VIRTUAL_TYPES = ("veth", "ipvlan", "datapathv2")
+
+
+def advice(call: Call) -> Iterator[Problem]:
+    """How pods share a node's interfaces: any word that is not known counts as veth (``ENIIPVirtualType``, read whatever its case)."""
+    kind = call.text("eniip_virtual_type")
+    if kind and kind.lower() not in VIRTUAL_TYPES and not PLACEHOLDER.search(kind):
+        yield Problem(("eniip_virtual_type",), f"eniip_virtual_type {kind!r} is none of Veth, IPVlan, datapathv2: pods get veth")
 
 
 def refusals(call: Call) -> Iterator[Problem]:
@@ -32,4 +42,5 @@ PLUGIN = Plugin(
         "enable_network_priority": TRUTH,
     },
     refusals=refusals,
+    advice=advice,
 )
