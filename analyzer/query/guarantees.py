@@ -300,7 +300,7 @@ def pods_to_nodes(network: Network, family: int) -> Iterator[Group]:
 
 def nodes_to_pods(network: Network, family: int) -> Iterator[Group]:
     """Every node to every pod, from the sources that the node's routes choose."""
-    return node_groups(network, nodes(network, family), owners(pods(network, family)), partial(aims, family))
+    return node_groups(network, nodes(network, family), owners(pods(network, family)), partial(aims, family, of=taken(network)))
 
 
 def pods_to_services(network: Network, family: int) -> Iterator[Group]:
