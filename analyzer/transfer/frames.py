@@ -71,7 +71,8 @@ def leads(context: Context, at: Interface, link: LinkFact) -> Transfer:
         case Wireguard():
             return wireguard(context, at)
         case Vlan(identifier) if at in network.lower:
-            return seq(Assign(Field.VLAN, identifier), goto(at.scope, "frame", network.lower[at].device))
+            under = network.lower[at]
+            return seq(Assign(Field.VLAN, identifier), goto(under.scope, "frame", under.device))
         case Macvlan() | Ipvlan() if at in network.lower:
             return siblings(context, at, link)
         case _:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.facts.links import Ipvlan, Macvlan
+from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
-from analyzer.transfer.ir import Assign, Drop, End, Field, Transfer, Unknown
+from analyzer.ranges import single
+from analyzer.transfer.ir import Any, Assign, Bits, Drop, End, Field, If, In, Transfer, Unknown
 from analyzer.transfer.space import Context, by_value, goto, seq
 
 KNOWN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
@@ -40,7 +42,8 @@ def forgotten() -> Transfer:
 
 
 def upper_rows(context: Context, under: Interface, came: Interface | None, otherwise: Transfer) -> Transfer:
-    """The macvlan device with the frame's MAC, or the ipvlan device that holds the packet's address."""
+    """The macvlan device with the frame's MAC, or the ipvlan device that holds the packet's address, of what comes in for
+    the device under it (``ipvlan_rcv_frame`` leaves the packet's type as it is)."""
     sourced = [one for one, kind in above(context, under) if kind == Macvlan("source")]
     if sourced and came is None:
         return End(Unknown(f"which frames {sourced[0]} takes is up to their sources"))
@@ -57,6 +60,11 @@ def upper_rows(context: Context, under: Interface, came: Interface | None, other
             for fact in context.held.get(upper, ()):
                 addresses.setdefault(fact.address.value, receive)
     rest = by_value(Field.DESTINATION, addresses, otherwise) if addresses else otherwise
+    own = context.link(under) if came is None and addresses else None
+    if own is not None and own.mac is not None and not stands_in(own.mac):
+        rest = If(
+            Any((In(Field.DESTINATION_MAC, single(own.mac)), Bits(Field.DESTINATION_MAC, 1 << 40, 1 << 40))), rest, otherwise
+        )
     return by_value(Field.DESTINATION_MAC, macs, rest) if macs else rest
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, Macvlan, Vlan
+from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.solve.walk import links
 from analyzer.solve.walk.index import Space
@@ -127,8 +128,9 @@ def demultiplex(walk: Walk, space: Space, at: Interface, above: tuple[Interface,
     """``macvlan_handle_frame`` and ``ipvlan_handle_frame``: by MAC or by address; what is for nobody above is the device's own."""
     crossing = links.crossed(frame, True)
     if isinstance(kind_of(walk, above[0]), Ipvlan):
-        holder = holding(walk, above, wanted(frame))
-        if holder is None:
+        own, holder = walk.index.link(at), holding(walk, above, wanted(frame))
+        foreign = not frame.to_all and own is not None and own.mac not in (None, frame.destination) and not stands_in(own.mac)
+        if holder is None or foreign:
             return links.arrive_up(walk, space, at, frame)
         link = walk.index.link(holder)
         return links.arrive(walk, holder, crossing._replace(destination=(link.mac if link else 0) or 0))
