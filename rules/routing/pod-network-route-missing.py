@@ -2,7 +2,7 @@
 
 ## What it finds
 On clusters that route one pod network per node (`Node.spec.podCIDRs`, `CiliumNode` `spec.ipam.podCIDRs`), a node whose main table leads to a peer's pod network only by the default
-route, or not at all, while it has routes of its own to other peers' networks.
+route, or not at all, while it has routes of its own to other peers' networks, or to its own pods.
 
 ## Why it matters
 Packets to those pods leave by the default gateway, un-encapsulated, and are lost (or arrive by accident, which hides the fault).
@@ -20,7 +20,7 @@ cilium/cilium#26588, cloudnativelabs/kube-router#972, projectcalico/calico#8751;
 
 from collections.abc import Iterator
 
-from analyzer.query.networks_of_nodes import NodeNetwork, of_nodes
+from analyzer.query.networks_of_nodes import NodeNetwork, handed_out, of_nodes
 from analyzer.query.plan import captured_name
 from analyzer.query.state import root_of
 from analyzer.query.tables import main_route
@@ -30,7 +30,7 @@ from analyzer.rule import Address, Finding, Namespace, Network, Prefix, Rule, Se
 def check(network: Network) -> Iterator[Finding]:
     if not network.namespaces:
         return
-    every = of_nodes(network, blocks=False)
+    every = [item for item in of_nodes(network, blocks=False) if used(network, item)]
     for family in (4, 6):
         mine = [item for item in every if item.prefix.family == family]
         names = sorted({item.node for item in mine} | (set(network.cluster.nodes) if mine else set()))
@@ -43,12 +43,18 @@ def check(network: Network) -> Iterator[Finding]:
                 yield from of_node(root, name, mine, family)
 
 
+def used(network: Network, item: NodeNetwork) -> bool:
+    """Whether the node's pods have addresses of the network, where it has any: systems with pools of their own do not look at it."""
+    node = network.cluster.nodes.get(item.node)
+    return node is None or item.prefix not in node.pod_cidrs or item.prefix in handed_out(network, node)
+
+
 def of_node(root: Namespace, name: str, networks: list[NodeNetwork], family: int) -> Iterator[Finding]:
     """The networks of other nodes that the node has no route to, while it has routes to others, or to its own."""
     found = [(item, main_route(root, first(item.prefix))) for item in networks if item.node != name]
     lost = [item for item, route in found if route is None or not route.destination.length]
     kept = [route for _, route in found if route is not None and route.destination.length]
-    own = any(specific(root, item.prefix) for item in networks if item.node == name)
+    own = any(specific(root, item.prefix) or inside(root, item.prefix) for item in networks if item.node == name)
     routes = kept or (list(root.routes.get(family, {}).get(254, ())) if own else [])
     for item in lost if routes else ():
         yield RULE.finding(
@@ -73,6 +79,12 @@ def first(prefix: Prefix) -> Address:
 def specific(root: Namespace, prefix: Prefix) -> bool:
     route = main_route(root, first(prefix))
     return route is not None and route.destination.length > 0
+
+
+def inside(root: Namespace, prefix: Prefix) -> bool:
+    """Whether there are routes to single pods of a network, as the ptp plugin and others make them."""
+    mains = root.routes.get(prefix.family, {}).get(254, ())
+    return any(prefix.covers(route.destination) for route in mains if route.destination.length)
 
 
 RULE = Rule("pod-network-route-missing", Severity.ERROR, __doc__, check)
