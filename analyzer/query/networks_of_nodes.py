@@ -44,6 +44,17 @@ def handed_out(network: Network, node: NodeFact) -> tuple[Prefix, ...]:
     return tuple(known for known in node.pod_cidrs if known.family not in unused)
 
 
+def used(network: Network, blocks: bool = True) -> list[NodeNetwork]:
+    """``of_nodes`` without those of Node objects that their pods do not use."""
+    found = of_nodes(network, blocks)
+    unused = {
+        (node.name, prefix)
+        for node in network.cluster.nodes.values()
+        for prefix in set(node.pod_cidrs) - set(handed_out(network, node))
+    }
+    return [item for item in found if (item.node, item.prefix) not in unused]
+
+
 Index = Mapping[tuple[int, int], Mapping[int, list[NodeNetwork]]]
 
 

@@ -20,7 +20,7 @@ cilium/cilium#26588, cloudnativelabs/kube-router#972, projectcalico/calico#8751;
 
 from collections.abc import Iterator
 
-from analyzer.query.networks_of_nodes import NodeNetwork, handed_out, of_nodes
+from analyzer.query.networks_of_nodes import NodeNetwork, used
 from analyzer.query.plan import captured_name
 from analyzer.query.state import root_of
 from analyzer.query.tables import main_route
@@ -30,7 +30,7 @@ from analyzer.rule import Address, Finding, Namespace, Network, Prefix, Rule, Se
 def check(network: Network) -> Iterator[Finding]:
     if not network.namespaces:
         return
-    every = [item for item in of_nodes(network, blocks=False) if used(network, item)]
+    every = used(network, blocks=False)
     for family in (4, 6):
         mine = [item for item in every if item.prefix.family == family]
         names = sorted({item.node for item in mine} | (set(network.cluster.nodes) if mine else set()))
@@ -41,12 +41,6 @@ def check(network: Network) -> Iterator[Finding]:
         for name, root in known.items() if by_node else ():
             if f"ip-route/{family}" not in root.missing:
                 yield from of_node(root, name, mine, family)
-
-
-def used(network: Network, item: NodeNetwork) -> bool:
-    """Whether the node's pods have addresses of the network, where it has any: systems with pools of their own do not look at it."""
-    node = network.cluster.nodes.get(item.node)
-    return node is None or item.prefix not in node.pod_cidrs or item.prefix in handed_out(network, node)
 
 
 def of_node(root: Namespace, name: str, networks: list[NodeNetwork], family: int) -> Iterator[Finding]:

@@ -18,14 +18,14 @@ projectcalico/calico#6486, #4471.
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.query.networks_of_nodes import Index, covering, indexed, known_addresses, of_nodes
+from analyzer.query.networks_of_nodes import Index, covering, indexed, known_addresses, used
 from analyzer.query.plan import captured_name
 from analyzer.query.state import roots
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
-    owners, networks = known_addresses(network), indexed(of_nodes(network))
+    owners, networks = known_addresses(network), indexed(used(network))
     folders = {name: captured_name(network, name) for name in owners.values()}
     for root in roots(network) if networks else ():
         yield from of_root(root, networks, owners, folders)
