@@ -178,7 +178,7 @@ def advertised(fact: ObjectFact) -> Iterator[Refusal]:
         given = spec_of(fact).get(key)
         for index, item in enumerate(given if isinstance(given, list) else ()):
             text = item.get("cidr") if isinstance(item, Mapping) else None
-            if text and network_in(text) is None and address_in(text) is None:
+            if isinstance(text, str) and text and network_in(text) is None and address_in(text) is None:
                 yield Refusal(fact.place("spec", key, index, "cidr"), f"cidr {text!r} of {key} is no network")
 
 

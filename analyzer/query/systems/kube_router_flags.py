@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from binascii import Error
 from collections.abc import Iterator
 
 from analyzer.facts.kubernetes import Located
@@ -97,7 +96,9 @@ def counts(program: Program) -> Iterator[Refusal]:
         if located is None or any(told[one] is not None and known(program, one) is None for one in (PEERS, flag)):
             continue
         if lengths[flag] != lengths[PEERS] and (flag == NUMBERS or lengths[flag]):
-            yield Refusal(located.at, f"{flag} has {lengths[flag]} entries for the {lengths[PEERS]} peers of {PEERS}")
+            yield Refusal(
+                located.at, f"{flag} and {PEERS} have {lengths[flag]} and {lengths[PEERS]} entries: each peer has its own"
+            )
 
 
 def passwords(program: Program) -> Iterator[Refusal]:
@@ -106,5 +107,5 @@ def passwords(program: Program) -> Iterator[Refusal]:
     for number, part in enumerate(located.value.split(",") if located is not None else (), 1):
         try:
             b64decode(part, validate=True)
-        except Error:
+        except ValueError:
             yield Refusal(located.at, f"{PASSWORDS}: entry {number} is not written in base64")  # type: ignore[union-attr]
