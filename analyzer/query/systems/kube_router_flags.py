@@ -81,10 +81,15 @@ def peers(program: Program) -> Iterator[Refusal]:
         for part in located.value.split(",") if located is not None and located.value else ():
             if not (part.strip().isascii() and part.strip().isdecimal()):
                 yield Refusal(located.at, f"{flag}: {part.strip()!r} is no number")  # type: ignore[union-attr]
-            elif flag == NUMBERS and (int(part) > RESERVED[-1][0] or any(low <= int(part) <= high for low, high in RESERVED)):
+            elif flag == NUMBERS and reserved(int(part.strip()[:11])):
                 yield Refusal(located.at, f"{flag}: {part.strip()} is no AS number that a peer can have")  # type: ignore[union-attr]
     yield from counts(program)
     yield from passwords(program)
+
+
+def reserved(number: int) -> bool:
+    """Whether nobody can have an AS number."""
+    return number > RESERVED[-1][0] or any(low <= number <= high for low, high in RESERVED)
 
 
 def counts(program: Program) -> Iterator[Refusal]:
