@@ -24,6 +24,7 @@ from analyzer.query.failures import ADMITTED, LATER, LOST, OPENING, REPLY, SEEN_
 from analyzer.query.flows import PORTED, PORTS, Aim, aims
 from analyzer.query.grouping import Group, addresses_of, grouped, node_groups
 from analyzer.query.listed_services import UNSAID, excused, listed_portals, unshown
+from analyzer.query.name_caches import cached
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
 from analyzer.query.parties import (
@@ -344,9 +345,13 @@ def to_portals(
     found = pods(network, family)
     holders = {value: frozenset(p.scope for p in parties) for value, parties in owners((*found, *nodes(network, family))).items()}
     translated: dict[tuple[int, int, int], frozenset[tuple[int, int]]] = {}
+    caches = cached(network)
     for one in known:
-        asked = (one.protocol, one.address.value, one.port)
+        asked, kept = (one.protocol, one.address.value, one.port), caches.get(one.address, frozenset())
         translated[asked] = translated.get(asked, frozenset()) | one.endpoints
+        if kept:
+            translated[asked] |= {(one.address.value, one.port)}
+            holders[one.address.value] = holders.get(one.address.value, frozenset()) | kept
     aim = Aim(family, PORTED, PORTS, holders, translated)
     names: dict[int, tuple[str, ...]] = {}
     for portal in known:

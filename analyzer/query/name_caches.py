@@ -17,7 +17,7 @@ from analyzer.model.network import Network
 from analyzer.policy.world import pod_template
 from analyzer.query.state import root_of
 from analyzer.query.systems.kubernetes import settings
-from analyzer.source import Span
+from analyzer.source import Scope, Span
 
 LOCAL = ("node-local-dns", "nodelocaldns")
 DEVICE = "nodelocaldns"
@@ -92,6 +92,16 @@ def on_device(network: Network, pod: PodFact) -> list[Server]:
     root = root_of(network, network.node_names.get(pod.node, pod.node))
     found = [fact for fact in root.addresses if fact.device == DEVICE] if root is not None else []
     return [Server(fact.address, fact.at, f"{DEVICE} has this address", False) for fact in found]
+
+
+def cached(network: Network) -> dict[Address, frozenset[Scope]]:
+    """The nodes by the addresses of their caches' devices."""
+    found: dict[Address, frozenset[Scope]] = {}
+    for scope, space in network.namespaces.items():
+        for fact in space.addresses:
+            if fact.device == DEVICE and not scope.namespace:
+                found[fact.address] = found.get(fact.address, frozenset()) | {scope}
+    return found
 
 
 def at_node(network: Network, pod: PodFact, server: Address) -> bool:

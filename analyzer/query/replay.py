@@ -25,6 +25,9 @@ from analyzer.transfer.ir import Field
 Walked = Callable[[Flow], Trace]
 """What becomes of a flow."""
 UNHEARD = "nothing listens on "
+PORTALS = "(KUBE-PORTALS-"
+"""kube-proxy's chains in mode userspace (pkg/proxy/userspace/proxier.go: ``iptablesContainerPortalChain``): the proxy itself takes the connections."""
+STRANGE = "no endpoint of the service"
 NOT_TRACKED = "the packet is not tracked"
 TRANSLATES = ("netfilter", "ipvs")
 USUAL = (80, 443, 53, 8080, 22)
@@ -97,9 +100,14 @@ def weighed(network: Network, aim: Aim, lost: Lost, trace: Trace, spared: bool =
     asked = Address(packet.family, packet.destination)
     if (hop := misled(aim, packet, wanted[0])) is not None:
         seen_by = wanted[0].delivered_to if wanted[0].fate is Fate.REACHABLE else "nobody"
-        reason = f"{hop.place}: {hop.what}, which is no endpoint of the service; {seen_by} gets the packet"
+        proxied = PORTALS in hop.what and wanted[0].fate is Fate.REACHABLE
+        whose = "kube-proxy's own port (mode userspace): where it sends connections on to is not known" if proxied else STRANGE
+        reason = f"{hop.place}: {hop.what}, which is {whose}; {seen_by} gets the packet"
         return Replay(
-            Word.CONFIRMED, reason, hop.at, Counterexample(packet, wanted[0].hops, reason, hop.at, wanted[0].assumptions)
+            Word.UNKNOWN if proxied else Word.CONFIRMED,
+            reason,
+            hop.at,
+            Counterexample(packet, wanted[0].hops, reason, hop.at, wanted[0].assumptions),
         )
     left = wanted[0].delivered_to == "outside" and wanted[0].destination_seen == asked
     return escaped(network, wanted[0], packet) if left else elsewhere(wanted[0], packet)

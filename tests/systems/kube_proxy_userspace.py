@@ -13,6 +13,6 @@ SYSTEM = System(
         "kubernetes",
     ),
     rules=("leftover-proxy-mode",),
-    samples=("rules/leftover-proxy-mode.*.txt",),
+    samples=("healthy/kube-proxy-userspace.txt", "rules/leftover-proxy-mode.*.txt"),
     limits="The mode was removed in Kubernetes 1.26: its redirections to a port of the node are followed to the node, and what the proxy there does with the connection is not known.",
 )
