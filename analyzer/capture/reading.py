@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.capture.recognise import parser_of
 from analyzer.capture.twice import FAILED
+from analyzer.capture.unended import of_whole_lines
 from analyzer.facts.base import Fact
 from analyzer.memory import without_cycles
 from analyzer.parsers import Parser, read
@@ -34,8 +35,10 @@ def facts(
 ) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
     """The facts of all sources in their order, and the gaps; nothing in a source raises. ``store`` has those of texts that were read before; ``spread``
     may read parts of many manifests side by side; ``again`` has those of the sources of an earlier look."""
+    sources, cut = of_whole_lines(sources)
     if again is not None:
-        return facts_again(sources, store, again)
+        found, gaps = facts_again(sources, store, again)
+        return found, (*gaps, *cut)
     known = {kind: (parser, parser.reader()) for kind in {source.kind for source in sources} if (parser := parser_of(kind))}
 
     def work(part: Sequence[Source]) -> Read:
@@ -44,7 +47,7 @@ def facts(
     with without_cycles():
         parts = parts_of(sources) if spread and known.keys() == {"kubernetes"} else [sources]
         read = spread(parts, work) if spread and len(parts) > 1 else [work(part) for part in parts]
-    return tuple(fact for found, _ in read for fact in found), tuple(gap for _, gaps in read for gap in gaps)
+    return tuple(fact for found, _ in read for fact in found), (*(gap for _, gaps in read for gap in gaps), *cut)
 
 
 def facts_again(sources: Sequence[Source], store: Store | None, again: Again) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
