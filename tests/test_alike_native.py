@@ -125,7 +125,7 @@ def harmed(folder: Path, seed: int) -> Network:
     return read_input((str(folder),)).network
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [202, 310])
 def test_a_few_stand_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """With faults here and there, the answers by a few are those by all pairs."""
     network = harmed(tmp_path, seed)

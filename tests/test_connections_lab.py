@@ -40,7 +40,7 @@ def test_connections_of_real_packets_are_followed(tmp_path: Path) -> None:
     assert met >= {("UDP", True), ("UDP", False), ("TCP", False), ("ICMP", True)}
 
 
-@pytest.mark.parametrize("name", ["host-gw-services", "bridge-dual-stack", "ptp-nftables", "calico-services-legacy"])
+@pytest.mark.parametrize("name", ["host-gw-services", "bridge-dual-stack", "ptp-nftables"])
 def test_made_connections_are_followed(name: str) -> None:
     tally = Tally()
     run(scenario(name), 1, tally, Options(limit=160, named=("connections_tracked", "conntrack_zone"), engines=True))

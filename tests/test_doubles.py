@@ -60,8 +60,7 @@ def told(capture: Capture) -> list[tuple[str, str]]:
     return [(gap.at.path, gap.reason) for gap in capture.check().gaps if "twice" in gap.reason]
 
 
-@pytest.mark.parametrize("pack", [tar, zipped])
-@pytest.mark.parametrize("name", [ROUTES, f"./{ROUTES}", ROUTES.replace("/", "//")])
+@pytest.mark.parametrize(("pack", "name"), [(tar, ROUTES), (tar, f"./{ROUTES}"), (zipped, ROUTES.replace("/", "//"))])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_member_that_says_otherwise_leaves_verdicts_open(
     pack: Callable[[Members], bytes], name: str, first: bool, dump: Path, tmp_path: Path

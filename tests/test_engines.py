@@ -33,7 +33,7 @@ from tests.engines import (
 )
 
 NOTHING = Neglect()
-agree = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+agree = settings(max_examples=90, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @agree  # type: ignore[untyped-decorator]

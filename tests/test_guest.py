@@ -10,7 +10,7 @@ import pytest
 from tests.lab import guest, machine
 from tests.lab.scenarios import GUEST_SCENARIOS
 
-PREDICTIONS, SECONDS = 40, 600
+PREDICTIONS, SECONDS = 24, 600
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("kernel")]
 

@@ -19,7 +19,7 @@ from tests.lab.probes import Probe
 from tests.lowered import agree, outcomes, walked, within
 
 TRUTH = sorted((Path(__file__).parent.parent / "samples" / "truth").glob("*.txt"))
-MOST = 60
+MOST = 36
 LEFT_OPEN = {"marks-kept", "host-gw-vrf-of-pods", "host-gw-vrf-of-uplink", "tunnel-ip6tnl-beside"}
 """Recordings with something that the language does not decide and the walk does: where it says so, that is enough."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.mutations import Case, Tally, case_of, faults, sample, tried
 
-SEED, COUNT, PARTS = 7000, 8, 2
+SEED, COUNT, PARTS = 7000, 4, 2
 
 
 @pytest.mark.parametrize("part", range(PARTS))

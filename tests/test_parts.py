@@ -17,7 +17,7 @@ SAMPLES = Path(__file__).parent.parent / "samples" / "truth"
 MANY = 3
 
 
-@pytest.fixture(scope="module", params=["flannel-vxlan-services", "calico-services", "host-gw-services-wrong-gateway", "canal"])
+@pytest.fixture(scope="module", params=["flannel-vxlan-services", "host-gw-services-wrong-gateway"])
 def capture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Capture:
     folder = tmp_path_factory.mktemp("capture")
     unpack((SAMPLES / f"{request.param}.txt").read_text(), folder)
