@@ -20,7 +20,7 @@ Kubernetes documentation "Customizing DNS Service"; kubelet configuration v1beta
 from collections.abc import Iterator
 
 from analyzer.query.state import roots
-from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
+from analyzer.rule import Address, Attachment, Finding, Namespace, Network, Rule, Severity, Span
 
 CLOUDS = 169 << 16 | 254 << 8 | 169
 NAMES = frozenset({"kube-dns", "coredns", "rke2-coredns-rke2-coredns", "dns-default"})
@@ -45,7 +45,7 @@ def check(network: Network) -> Iterator[Finding]:
             continue
         for server in inside.resolver.servers:
             if servers:
-                yield from others(network, pod.name, inside.resolver.at, server, servers)
+                yield from others(network, pod, inside.resolver.at, server, servers)
             root = found.get(pod.scope.node)
             if root is not None and unbound(network, root, inside, server):
                 yield RULE.finding(
@@ -56,15 +56,19 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-def others(network: Network, pod: str, at: Span, server: Address, servers: dict[Address, tuple[str, str]]) -> Iterator[Finding]:
-    """A server that is not the cluster's."""
-    ranges = [item.prefix for item in network.cluster.ranges if item.purpose == "service"]
+def others(
+    network: Network, pod: Attachment, at: Span, server: Address, servers: dict[Address, tuple[str, str]]
+) -> Iterator[Finding]:
+    """A server that is not the cluster's. What is known of single services' addresses alone says nothing of the service network."""
+    stated = [item.prefix for item in network.cluster.ranges if item.purpose == "service"]
+    ranges = [prefix for prefix in stated if prefix.value != prefix.last]
     inner = any(prefix.covers(server) for prefix in ranges)
-    if server not in servers and (inner or (not ranges and not elsewhere(network, server, set(servers)))):
+    unknown = not ranges and (not stated or pod.pod is not None)
+    if server not in servers and (inner or (unknown and not elsewhere(network, server, set(servers)))):
         address, key = next(iter(servers.items()))
         yield RULE.finding(
             at,
-            f"{pod} asks {server}, but the cluster's DNS service {key[0]}/{key[1]} has {address}",
+            f"{pod.name} asks {server}, but the cluster's DNS service {key[0]}/{key[1]} has {address}",
             related=[(network.cluster.services[key].place("spec", "clusterIP"), f"{address}")],
             help=f"set clusterDNS of the kubelet to {address}",
             certain=inner,
